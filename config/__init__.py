@@ -1,7 +1,8 @@
 """Settings: one frozen model, read from a TOML file, the environment and secret files.
 
-A mistake is never guessed at: every unknown key and every contradiction is named with its line, all of them at once,
-in words for the person who keeps the file. This room knows what may be configured, not what is done with it.
+A mistake is never guessed at: every unknown key and every contradiction is named with its line, all of them
+at once, in words for the person who keeps the file. This room knows what may be configured, not what is done
+with it.
 """
 
 from config.errors import ConfigError, Problem

@@ -1,7 +1,7 @@
 """What all sections share: frozen, strict about keys, described by their attribute docstrings.
 
-Also the value types that several sections use. Each refuses a wrong value with a sentence an admin can act on; none
-looks at the network or the disk (that is `config.checks`).
+Also the value types that several sections use. Each refuses a wrong value with a sentence an admin can act
+on; none looks at the network or the disk (that is `config.checks`).
 """
 
 import ipaddress

@@ -1,7 +1,7 @@
 """Contradictions: settings that are right one by one and wrong together, and files that are not there.
 
-Looks at the disk (do the named files exist and open?), never at the network and never inside a certificate: that is
-`trunkline check`.
+Looks at the disk (do the named files exist and open?), never at the network and never inside a certificate:
+that is `trunkline check`.
 """
 
 import ipaddress
@@ -269,8 +269,8 @@ def _check_overlaps(settings: Settings, report: Report) -> None:
         if blurred:
             report(
                 ("trunks", second, "sources"),
-                f"{ranges[0]} belongs to trunk {one.name!r} too, on listener {blurred[0]!r}: nothing tells the two "
-                "peers apart; give them different sources, different accept_on or different accepted_sans",
+                f"{ranges[0]} belongs to trunk {one.name!r} too, on listener {blurred[0]!r}: "
+                "nothing tells the two peers apart; give them different sources, different accept_on or different accepted_sans",
             )
 
 

@@ -1,8 +1,8 @@
 """Settings from the environment: `TRUNKLINE__NODE__FQDN=sbc1.contoso.example`.
 
-The parts between the double underscores are the keys, in any case. An item of an array of tables is named by its
-position or its `name`: `TRUNKLINE__TRUNKS__TEAMS__CA_FILE`. A list is written with commas, or any value as JSON.
-A variable that names no setting is a problem, never ignored: it is a typing error in a deployment.
+The parts between the double underscores are the keys, in any case. An item of an array of tables is named by
+its position or its `name`: `TRUNKLINE__TRUNKS__TEAMS__CA_FILE`. A list is written with commas, or any value
+as JSON. A variable that names no setting is a problem, never ignored: it is a typing error in a deployment.
 """
 
 import json
@@ -95,7 +95,7 @@ def _set_below(shape: Shape, tree: Tree, parts: list[str], text: str, here: KeyP
 def _table(tree: Tree, key: str) -> Tree:
     value = tree.setdefault(key, {})
     if not isinstance(value, dict):
-        raise ValueError(f"{key} is not a table in the file")
+        raise ValueError(f"{key} is not a table in the file")  # noqa: TRY004 - the input is wrong, not the code
     return value
 
 
@@ -113,7 +113,7 @@ def _index(items: object, wanted: str) -> int | None:
 
 
 def _value(shape: Shape, text: str) -> Any:
-    """Read a value as its field wants it: JSON for tables, commas for lists, and the model converts the rest."""
+    """Read a value as its field wants it: JSON for tables, commas for lists, else text."""
     if tuple in shape.leaf:
         return _listed(text)
     if dict in shape.leaf:

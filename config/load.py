@@ -1,4 +1,4 @@
-"""Reads the settings: file, environment and secret files in, one frozen `Settings` or every problem at once out."""
+"""Reads the settings: files and environment in, one frozen `Settings` or every problem at once out."""
 
 import difflib
 import re
@@ -23,7 +23,8 @@ _TOML_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)\Z")
 def load_settings(path: Path | str, env: Mapping[str, str]) -> Settings:
     """Read the file, lay `env` over it and check everything.
 
-    Relative paths count from the file's folder. Raises ConfigError with every problem; reads no other environment.
+    Relative paths count from the file's folder. Raises ConfigError with every problem; reads no other
+    environment.
     """
     file = Path(path)
     text = _read(file)

@@ -1,4 +1,7 @@
-"""Where media flows, and which engine carries it. What media looks like on a trunk is the trunk's media profile."""
+"""Where media flows, and which engine carries it.
+
+Not here: what media looks like on a trunk, which is the trunk's media profile.
+"""
 
 from typing import Annotated, Literal
 
@@ -31,18 +34,20 @@ class Media(Section):
     """The media engine: the embedded relay, or rtpengine processes that run beside the node."""
 
     engine: Literal["relay", "rtpengine"] = "relay"
-    """`relay` starts the embedded relay as a process of its own; `rtpengine` uses the engines named in `ng`."""
+    """`relay` starts the embedded relay as a process of its own; `rtpengine` uses the engines named in
+    `ng`."""
     address: IpAddress | None = None
     """The address to write into SDP (relay): the public one. The local one when left out."""
     bind_address: IpAddress = "0.0.0.0"  # noqa: S104 - media comes from wherever the peer's SDP says
     """The local address to receive media on (relay)."""
     port_min: Port = 30_000
-    """The first UDP port for media (relay). A call takes four ports, or two when both sides multiplex RTCP."""
+    """The first UDP port for media (relay). A call takes four ports, or two when both sides multiplex
+    RTCP."""
     port_max: Port = 39_999
     """The last UDP port for media (relay)."""
     interfaces: tuple[MediaInterface, ...] = ()
-    """More addresses, when trunks are reached over different networks. The first one, named `default`, is made of
-    `address` and `bind_address`."""
+    """More addresses, when trunks are reached over different networks. The first one, named `default`, is
+    made of `address` and `bind_address`."""
     ng: Annotated[Texts, BeforeValidator(_endpoints)] = ()
     """The control addresses of the rtpengine processes, `host:port` each."""
     timeout_s: Seconds = 2.0

@@ -38,8 +38,8 @@ class Node(Section):
     """This node: the name that peers know it by, and how it stops."""
 
     fqdn: Host
-    """The node's own public name, used in Via, Contact and From unless a trunk says otherwise. For Teams it must be a
-    DNS name that a certificate carries."""
+    """The node's own public name, used in Via, Contact and From unless a trunk says otherwise. For Teams it
+    must be a DNS name that a certificate carries."""
     name: Name = "trunkline"
     """The node's name in logs."""
     user_agent: str = Field(default="Trunkline", max_length=200, pattern=r"^[\x20-\x7e]*$")
@@ -47,7 +47,8 @@ class Node(Section):
     drain_timeout_s: SecondsOrOff = 300.0
     """After the first SIGTERM or `trunkline drain`: how long calls in progress may go on. Seconds."""
     shutdown_timeout_s: Seconds = 10.0
-    """How long the rest of the shutdown (ending calls, closing sockets, stopping the relay) may take. Seconds."""
+    """How long the rest of the shutdown (ending calls, closing sockets, stopping the relay) may take.
+    Seconds."""
     log: Log = Log()
     """What is logged, and how."""
 
@@ -56,13 +57,14 @@ class Http(Section):
     """The HTTP port for metrics, health and the REST interface."""
 
     address: IpAddress = "127.0.0.1"
-    """The local address. Whoever reaches it can read metrics and state; only loopback peers can drain the node."""
+    """The local address. Whoever reaches it can read metrics and state; only loopback peers can drain the
+    node."""
     port: PortOrFree = 8080
     """The local port; 0 takes any free one (it is logged)."""
 
 
 class Certificate(Section):
-    """A certificate that the node presents; the files are watched, and a changed pair is taken up without a restart."""
+    """A certificate that the node presents; changed files are taken up without a restart."""
 
     chain: FilePath
     """PEM file with the certificate first, then every intermediate."""

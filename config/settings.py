@@ -1,7 +1,7 @@
 """The whole configuration as one frozen value.
 
-`resolve_defaults` fills what follows from the rest (a trunk's tenant when there is only one, its listener, its
-certificate), so that readers of a `Settings` never have to ask "and if it is missing?".
+`resolve_defaults` fills what follows from the rest (a trunk's tenant when there is only one, its listener,
+its certificate), so that readers of a `Settings` never have to ask "and if it is missing?".
 """
 
 from typing import Any, Protocol, TypeVar
@@ -59,7 +59,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take only what the loader hands in: it names each value's origin, which the built-in sources cannot."""
+        """Take only what the loader hands in: it knows each value's origin, other sources do not."""
         return (init_settings,)
 
     def listener(self, name: str) -> Listener:
@@ -91,9 +91,10 @@ def _by_name(items: tuple[_Item, ...], name: str) -> _Item:
 
 
 def resolve_defaults(tree: Tree) -> Tree:
-    """Fill in the trunks' tenant, FQDN, listeners, transport, sources and certificate where the rest decides them.
+    """Fill in what the rest of the tree decides: a trunk's tenant, FQDN, listeners, transport, certificate.
 
-    Works on the raw tree, before validation, and leaves alone whatever has not the right shape: validation names it.
+    Works on the raw tree, before validation, and leaves alone whatever has not the right shape: validation
+    names it.
     """
     trunks = tree.get("trunks")
     if not isinstance(trunks, list):

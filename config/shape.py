@@ -1,7 +1,7 @@
 """The shape of the settings model, for everything that walks a raw tree beside it.
 
-`prepare` does what must happen before validation: the environment is laid over the file, secrets are read from their
-files and relative paths are anchored. It reports problems in words and never raises.
+`prepare` does what must happen before validation: the environment is laid over the file, secrets are read
+from their files and relative paths are anchored. It reports problems in words and never raises.
 """
 
 import types
@@ -26,7 +26,8 @@ class Shape:
     """What a field holds."""
 
     form: Literal["section", "list", "table", "value"]
-    """`section`: a table of known keys; `list`/`table`: an array or a table of those; `value`: anything else."""
+    """`section`: a table of known keys; `list`/`table`: an array or a table of those; `value`: anything
+    else."""
     section: type[BaseModel] | None
     """The section's model, for the first three."""
     leaf: frozenset[type]
@@ -66,7 +67,7 @@ def fields_of(model: type[BaseModel]) -> Iterator[tuple[str, Shape]]:
 
 
 def prepare(model: type[BaseModel], tree: Tree, base: Path, report: Report, path: KeyPath = ()) -> Tree:
-    """Give the tree with secret files read and relative paths anchored at `base`; the input is left as it is."""
+    """Give a copy of the tree with secret files read and relative paths anchored at `base`."""
     done = dict(tree)
     for name, shape in fields_of(model):
         here = (*path, name)

@@ -1,7 +1,7 @@
 """Where in a TOML text each key stands; the standard library's reader does not say.
 
-Not a TOML reader: `tomllib` has accepted the text before, so this only follows table headers and the keys at the
-beginning of statements, skipping strings, comments and everything inside brackets (TOML 1.0).
+Not a TOML reader: `tomllib` has accepted the text before, so this only follows table headers and the keys at
+the beginning of statements, skipping strings, comments and everything inside brackets (TOML 1.0).
 """
 
 import re
@@ -26,7 +26,7 @@ _TOKEN = re.compile(
 
 
 def find_lines(text: str) -> dict[Path, int]:
-    """Map each table and each key that begins a statement to its line, counted from 1. `text` is valid TOML."""
+    """Map tables and keys that begin a statement of a valid TOML text to their lines, from 1."""
     lines: dict[Path, int] = {}
     counts: dict[Path, int] = {}
     table: Path = ()

@@ -1,6 +1,7 @@
 """Tenants (customers) and trunks (their ways into Teams and Talkdesk).
 
-A kind only sets defaults (`KIND_DEFAULTS`): every one of them can be said otherwise, so that any peer can be described.
+A kind only sets defaults (`KIND_DEFAULTS`): every one of them can be said otherwise, so that any peer can be
+described.
 """
 
 import re
@@ -31,7 +32,7 @@ DEFAULT_PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061}
 KIND_DEFAULTS: dict[str, dict[str, Any]] = {
     "teams": {
         "transport": "tls",
-        # The union of the newer (52.112.0.0/14, 52.122.0.0/15) and the older lists: Teams may call from all of it.
+        # The union of the newer list (52.112.0.0/14, 52.122.0.0/15) and the older one: calls come from all of it.
         "sources": ("52.112.0.0/14", "52.120.0.0/14"),
         "targets": ("sip.pstnhub.microsoft.com", "sip2.pstnhub.microsoft.com", "sip3.pstnhub.microsoft.com"),
         "accepted_sans": ("sip.pstnhub.microsoft.com",),
@@ -67,7 +68,8 @@ class Target:
     transport: Transport
     """How SIP is carried there."""
     srv: bool
-    """Whether NAPTR and SRV records are asked for (RFC 3263): the trunk says so and the target names no port."""
+    """Whether NAPTR and SRV records are asked for (RFC 3263): the trunk says so and the target names no
+    port."""
 
     @classmethod
     def parse(cls, text: str, transport: Transport = "tls", *, srv: bool = False) -> "Target":
@@ -133,33 +135,37 @@ class Trunk(Section):
     tenant: Name
     """The tenant it belongs to; may be left out when there is only one."""
     fqdn: Host
-    """The name to use in Contact, Via and From, and for Teams the one registered there; `node.fqdn` when left out."""
+    """The name to use in Contact, Via and From, and for Teams the one registered there; `node.fqdn` when left
+    out."""
     listener: Name
-    """The listener that stands for us on this trunk: its port goes into Via and Contact, UDP leaves from it. May be
-    left out when only one listener has the trunk's transport."""
+    """The listener that stands for us on this trunk: its port goes into Via and Contact, UDP leaves from it.
+    May be left out when only one listener has the trunk's transport."""
     accept_on: Names
-    """The listeners that this trunk's peer may arrive at. Default: for Teams every TLS listener, else every listener."""
+    """The listeners that this trunk's peer may arrive at. Default: for Teams every TLS listener, else every
+    listener."""
     transport: Transport
-    """How requests are sent to a target that names no transport. Default: `tls` for Teams, else the listener's."""
+    """How requests are sent to a target that names no transport. Default: `tls` for Teams, else the
+    listener's."""
     certificate: Name | None = None
     """The certificate to present on this trunk (TLS). Default: the listener's."""
 
     sources: Cidrs
-    """Address ranges that the peer's messages come from; everything else is refused. Default for Teams: Microsoft's
-    signalling ranges."""
+    """Address ranges that the peer's messages come from; everything else is refused. Default for Teams:
+    Microsoft's signalling ranges."""
     require_client_certificate: bool = False
     """Whether a peer that connects over TLS must show a certificate that fits. Default for Teams: true."""
     accepted_sans: Texts = ()
-    """Names of which the peer's certificate must carry one (as client, and as server when it is reached by address).
-    Default for Teams: `sip.pstnhub.microsoft.com`."""
+    """Names of which the peer's certificate must carry one (as client, and as server when it is reached by
+    address). Default for Teams: `sip.pstnhub.microsoft.com`."""
     accept_server_auth_only: bool = False
-    """Whether a client certificate made for servers only is accepted, as Microsoft's are. Default for Teams: true."""
+    """Whether a client certificate made for servers only is accepted, as Microsoft's are. Default for Teams:
+    true."""
     ca_file: FilePath | None = None
     """PEM file of the authorities that may have signed the peer's certificate. Default: the system's."""
 
     targets: Annotated[Texts, BeforeValidator(_targets)] = ()
-    """Where requests go, in order of preference: `host`, `host:port` or `sip:host:port;transport=tcp`. Default for
-    Teams: the three hubs."""
+    """Where requests go, in order of preference: `host`, `host:port` or `sip:host:port;transport=tcp`.
+    Default for Teams: the three hubs."""
     dns: Literal["address", "srv"] = "address"
     """`address` looks up A and AAAA only; `srv` asks NAPTR and SRV for targets without a port (RFC 3263)."""
     options_interval_s: SecondsOrOff = 0.0
@@ -172,9 +178,11 @@ class Trunk(Section):
     media_interface: Name | None = None
     """The media interface to use; the default one when left out."""
     codecs: Texts = ()
-    """The codecs to offer this peer, best first, as `PCMA`, `PCMU`, `G722`, `opus`; empty passes all unchanged."""
+    """The codecs to offer this peer, best first, as `PCMA`, `PCMU`, `G722`, `opus`; empty passes all
+    unchanged."""
     ring_policy: Literal["pass", "first", "183-to-180"] = "pass"
-    """Ringing towards this peer: `pass` as it comes, `first` only the first answer, `183-to-180` no early media."""
+    """Ringing towards this peer: `pass` as it comes, `first` only the first answer, `183-to-180` no early
+    media."""
 
     numbers: NumberPrefixes = ()
     """Numbers that are reached through this trunk when Teams dials them (Talkdesk trunks)."""
@@ -199,7 +207,8 @@ class Trunk(Section):
     auth_password: SecretStr | None = None
     """The password for it (or `auth_password_file`)."""
     auth_realm: str | None = None
-    """The realm that the user name is for (any when left out); also the realm of our own challenges (`fqdn` then)."""
+    """The realm that the user name is for (any when left out); also the realm of our own challenges (`fqdn`
+    then)."""
     digest_required: bool = False
     """Whether the peer's requests are challenged (digest, RFC 8760)."""
     digest_users: tuple[DigestUser, ...] = ()
