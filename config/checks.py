@@ -269,8 +269,8 @@ def _check_overlaps(settings: Settings, report: Report) -> None:
         if blurred:
             report(
                 ("trunks", second, "sources"),
-                f"{ranges[0]} belongs to trunk {one.name!r} too, on listener {blurred[0]!r}: "
-                "nothing tells the two peers apart; give them different sources, different accept_on or different accepted_sans",
+                f"{ranges[0]} belongs to trunk {one.name!r} too, on listener {blurred[0]!r}, and nothing "
+                "tells the two peers apart; give them different sources, accept_on or accepted_sans",
             )
 
 

@@ -68,8 +68,11 @@ class _Loading:
         try:
             settings = Settings.model_validate(resolve_defaults(prepared))
         except ValidationError as error:
-            for detail in error.errors(include_url=False, include_context=True):
-                self._report_invalid(detail)
+            details = error.errors(include_url=False, include_context=True)
+            wrong = {tuple(detail["loc"]) for detail in details}
+            for detail in details:
+                if not _follows(detail, wrong):
+                    self._report_invalid(detail)
         if settings is not None:
             check(settings, self.report)
         if settings is None or self.problems:
@@ -110,12 +113,36 @@ def describe(path: KeyPath, tree: Tree) -> str:
     return ": ".join(words)
 
 
+def _follows(detail: ErrorDetails, wrong: set[tuple[int | str, ...]]) -> bool:
+    """Tell whether a missing trunk setting would have had its default, were another setting not wrong."""
+    path = tuple(detail["loc"])
+    if detail["type"] != "missing" or path[0] != "trunks" or len(path) != 3:
+        return False
+    cause = {
+        "fqdn": ("node", "fqdn"),
+        "tenant": ("tenants",),
+        "listener": ("listeners",),
+        "accept_on": ("listeners",),
+    }
+    sources = [(*path[:2], "kind"), (*path[:2], "transport"), ("node",)]
+    if str(path[2]) in cause:
+        sources.append(cause[str(path[2])])
+    return any(other[: len(source)] == source for source in sources for other in wrong if other != path)
+
+
+_CANNOT_CHOOSE = {
+    "tenant": "is missing, and there is not just one to choose",
+    "listener": "is missing, and there is not just one of the trunk's transport to choose",
+    "transport": "is missing, and neither a target nor the listeners decide it",
+}
+
+
 def _in_words(detail: ErrorDetails, path: KeyPath) -> str:
     kind, message = detail["type"], detail["msg"]
     if kind == "extra_forbidden":
         return _unknown_key(path)
     if kind == "missing":
-        return "is missing"
+        return _CANNOT_CHOOSE.get(str(path[-1]), "is missing") if path[0] == "trunks" else "is missing"
     if kind == "literal_error":
         return f"must be {detail.get('ctx', {}).get('expected', message)}"
     if kind == "value_error":

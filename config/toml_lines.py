@@ -35,6 +35,9 @@ def find_lines(text: str) -> dict[Path, int]:
         if header := _HEADER.match(text, position):
             table = _enter(_parts(header[2]), counts, new_item=header[1] == "[[")
             lines.setdefault(table, line)
+            lines.setdefault(
+                tuple(_parts(header[2])), line
+            )  # an array as a whole stands where its first item does
             end = header.end()
         elif assignment := _ASSIGNMENT.match(text, position):
             path = table + _parts(assignment[1])

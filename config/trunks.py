@@ -32,7 +32,7 @@ DEFAULT_PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061}
 KIND_DEFAULTS: dict[str, dict[str, Any]] = {
     "teams": {
         "transport": "tls",
-        # The union of the newer list (52.112.0.0/14, 52.122.0.0/15) and the older one: calls come from all of it.
+        # The union of the newer list (52.112.0.0/14, 52.122.0.0/15) and the older: calls come from all of it.
         "sources": ("52.112.0.0/14", "52.120.0.0/14"),
         "targets": ("sip.pstnhub.microsoft.com", "sip2.pstnhub.microsoft.com", "sip3.pstnhub.microsoft.com"),
         "accepted_sans": ("sip.pstnhub.microsoft.com",),
