@@ -57,7 +57,7 @@ class EventBus:
         return subscription
 
     def publish(self, event: Any) -> None:
-        """Deliver the event to its subscribers before returning; what one of them raises goes to `on_error`."""
+        """Deliver the event to its subscribers before returning; what they raise goes to `on_error`."""
         for subscription in self._subscriptions.get(type(event), ()):
             try:
                 subscription.deliver(event)
