@@ -114,22 +114,23 @@ def describe(path: KeyPath, tree: Tree) -> str:
 
 
 def _follows(detail: ErrorDetails, wrong: set[tuple[int | str, ...]]) -> bool:
-    """Tell whether a missing trunk setting would have had its default, were another setting not wrong."""
+    """Tell whether a problem is only the consequence of another, which is reported itself."""
     path = tuple(detail["loc"])
+    if detail["type"] == "too_short":  # items that are wrong do not count as items
+        return any(other != path and other[: len(path)] == path for other in wrong)
     if detail["type"] != "missing" or path[0] != "trunks" or len(path) != 3:
         return False
-    cause = {
-        "fqdn": ("node", "fqdn"),
-        "tenant": ("tenants",),
-        "listener": ("listeners",),
-        "accept_on": ("listeners",),
-    }
-    sources = [(*path[:2], "kind"), (*path[:2], "transport"), ("node",)]
-    if str(path[2]) in cause:
-        sources.append(cause[str(path[2])])
-    return any(other[: len(source)] == source for source in sources for other in wrong if other != path)
+    causes = [(*path[:2], "kind"), (*path[:2], "transport"), *_DECIDED_BY.get(str(path[2]), ())]
+    return any(other[: len(cause)] == cause for cause in causes for other in wrong if other != path)
 
 
+_DECIDED_BY: dict[str, tuple[KeyPath, ...]] = {
+    "fqdn": (("node", "fqdn"), ("node",)),
+    "tenant": (("tenants",),),
+    "listener": (("listeners",),),
+    "accept_on": (("listeners",),),
+    "transport": (("listeners",),),
+}
 _CANNOT_CHOOSE = {
     "tenant": "is missing, and there is not just one to choose",
     "listener": "is missing, and there is not just one of the trunk's transport to choose",
