@@ -11,8 +11,10 @@ import asyncio
 import enum
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal
 
+from events import CallDirection, CallOutcome
 from sbc.b2bua import offers
 from sbc.b2bua.events import (
     Acknowledged,
@@ -38,6 +40,8 @@ from sbc.sip.errors import SipError
 
 log = logging.getLogger(__name__)
 
+Side = Literal["caller", "callee", "node"]
+
 MEDIA_LOST = 'Q.850;cause=41;text="Media engine lost"'
 NO_ANSWER = 'Q.850;cause=19;text="No answer"'
 
@@ -55,7 +59,7 @@ class Record:
     """What is known of a call when it is over."""
 
     call_id: str
-    direction: str
+    direction: CallDirection
     trunk_from: str
     trunk_to: str
     started_at: float
@@ -63,14 +67,15 @@ class Record:
     ringing_after_s: float | None = None
     answered_after_s: float | None = None
     ended_after_s: float = 0.0
-    outcome: str = "failed"
-    """``answered``, ``refused``, ``cancelled``, ``no_answer`` or ``failed``."""
+    outcome: CallOutcome = "failed"
     reason: str = ""
     """One word: why it ended or was refused."""
     status: int = 0
     """The final status that the caller heard."""
+    detail: str = ""
+    """A sentence for the admin."""
+    ended_by: Side = "node"
     stats: CallStats | None = None
-    labels: dict[str, str] = field(default_factory=dict)
 
 
 class Call:
@@ -101,9 +106,10 @@ class Call:
         self._has_media = False
         self._no_answer: TimerHandle | None = None
 
-    def join(self, a: InboundLeg, b: OutboundLeg) -> None:
-        """Give the call its two legs, before `run`."""
+    def join(self, a: InboundLeg, b: OutboundLeg, caller_host: str) -> None:
+        """Give the call its two legs and the caller's address (for callers that bring no offer), before `run`."""
         self.a, self.b = a, b
+        self._caller_host = caller_host
 
     def post(self, leg: Leg | None, event: LegEvent) -> None:
         """Put an event into the inbox."""
@@ -133,9 +139,10 @@ class Call:
     async def _dial(self) -> None:
         offer = self.a.offer
         if offer is None:
-            host = self.a.path.hint.remote[0] if self.a.path.hint is not None else "0.0.0.0"  # noqa: S104 - SDP, not a bind
-            offer = offers.for_offerless(host)
+            offer = offers.for_offerless(self._caller_host)
         sdp = await self._offer(self.a, self.b, offer)
+        if self._phase is Phase.OVER:
+            return  # shut down meanwhile
         self._no_answer = self.a.core.scheduler.call_later(
             self.b.trunk.no_answer_s, lambda: self.post(None, NoAnswer())
         )
@@ -208,6 +215,7 @@ class Call:
         if event.retry_after_s is not None:
             headers = (*headers, ("Retry-After", str(event.retry_after_s)))
         self.record.outcome, self.record.reason, self.record.status = "refused", event.code, refusal.status
+        self.record.detail = event.reason or event.phrase
         self.a.reject(refusal.status, refusal.phrase, headers)
         self._phase = Phase.OVER
 
@@ -290,8 +298,8 @@ class Call:
         if self._phase is Phase.SETUP:
             self.record.outcome, self.record.reason, self.record.status = "cancelled", "caller_gave_up", 487
         else:
-            side = "caller" if leg is self.a else "callee"
-            self.record.reason = f"{side}_hung_up" if cause.by is EndedBy.BYE else cause.by.value
+            self.record.ended_by = "caller" if leg is self.a else "callee"
+            self.record.reason = "hangup" if cause.by is EndedBy.BYE else cause.by.value
         other = self._other(leg)
         if other is self.b:
             self.b.cancel(cause.reason)
@@ -300,6 +308,13 @@ class Call:
         else:
             other.bye(cause.reason)
         self._phase = Phase.OVER
+
+    def shut_down(self, detail: str) -> None:
+        """End both legs because the node stops; takes effect at once, the media is released by `run`."""
+        if self._phase is not Phase.OVER:
+            self.record.detail = detail
+            self._abandon(503, "Shutting down", "shutdown", 'SIP;cause=503;text="Shutting down"')
+            self.post(None, NoAnswer())  # wakes `run`, which sees that the call is over
 
     def _abandon(self, status: int, phrase: str, reason: str, header: str | None = None) -> None:
         """End both legs from our side."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from sbc.b2bua import session_timer
+from sbc.b2bua.bodies import session_description
 from sbc.b2bua.events import Cause, Ended, EndedBy
 from sbc.b2bua.leg import SDP, Emit, Headers, Leg, UserAgentCore
 from sbc.b2bua.path import Path
 from sbc.sip.dialog import Dialog
 from sbc.sip.message import Request
-from sbc.sip.multipart import session_description
 from sbc.sip.transactions import ServerTransaction
 from sbc.trunks.trunk import Trunk
 
@@ -46,6 +46,11 @@ class InboundLeg(Leg):
     def is_open(self) -> bool:
         """True while the INVITE has no final response."""
         return self._txn is not None
+
+    @property
+    def has_rung(self) -> bool:
+        """True once the caller was told of ringing."""
+        return self._ringing_sent is not None
 
     def ring(self, status: int = 180, sdp: bytes | None = None) -> None:
         """Tell the caller that the callee is alerted, with early media when ``sdp`` is given; repeats are not sent."""

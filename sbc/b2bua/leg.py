@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sbc.b2bua import session_timer
+from sbc.b2bua.bodies import described, session_description
 from sbc.b2bua.events import (
     Acknowledged,
     Cause,
@@ -23,8 +24,8 @@ from sbc.b2bua.events import (
 )
 from sbc.b2bua.path import Path
 from sbc.sip.dialog import Dialog
+from sbc.sip.errors import ParseError
 from sbc.sip.message import Request, Response
-from sbc.sip.multipart import session_description
 from sbc.sip.transactions import ClientTransaction, ServerTransaction
 from sbc.sip.uri import Uri
 from sbc.trunks.trunk import Trunk
@@ -146,7 +147,7 @@ class Leg:
             headers=(("Contact", self.contact), *self.trunk.profile.capabilities, *agreed.headers, *SDP),
             body=sdp,
         )
-        offer = session_description(request)
+        offer = described(request)
         if offer is not None:
             self.remote_sdp = offer
         self.local_sdp = sdp
@@ -207,7 +208,7 @@ class Leg:
         if self._bye_when_acked is not None:
             self._send_bye(self._bye_when_acked or None)
             return
-        sdp = session_description(request)
+        sdp = described(request)
         due, self._answer_due_in_ack = self._answer_due_in_ack, False
         if due and sdp is not None:
             self.remote_sdp = sdp
@@ -232,6 +233,12 @@ class Leg:
             self.core.respond(txn, request.response(487, to_tag=self.local_tag))
 
     def _on_offer(self, txn: ServerTransaction, request: Request) -> None:
+        try:
+            sdp = session_description(request)
+        except ParseError as error:
+            accept = (("Accept", "application/sdp"),) if error.status == 415 else ()
+            self.core.respond(txn, request.response(error.status, error.reason, to_tag=self.local_tag, headers=accept))
+            return
         refusal = self._offer_refusal(request)
         if refusal is not None:
             status, headers = refusal
@@ -239,7 +246,6 @@ class Leg:
             return
         assert self.dialog is not None
         self.dialog.refresh_target(request)
-        sdp = session_description(request)
         if sdp is None and request.method == "UPDATE":
             agreed = session_timer.accept(request, self.trunk.session_expires_s)
             headers = (("Contact", self.contact), *self.trunk.profile.capabilities, *agreed.headers)
@@ -288,7 +294,7 @@ class Leg:
                 self.dialog.refresh_target(response)
             self.arm_session(session_timer.agreed(response))
             self.local_sdp = sdp
-            answer = session_description(response)
+            answer = described(response)
             if answer is None:
                 failed(488, "No answer in the 2xx")
                 return

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sbc.b2bua import session_timer
+from sbc.b2bua.bodies import described
 from sbc.b2bua.events import Answered, EarlyMedia, Refused, Ringing
 from sbc.b2bua.leg import SDP, Emit, Exchange, Leg, TimerHandle, UserAgentCore
 from sbc.b2bua.path import Path
 from sbc.sip.auth import DigestClient
 from sbc.sip.dialog import Dialog
 from sbc.sip.message import Request, Response
-from sbc.sip.multipart import session_description
 from sbc.sip.transactions import ClientTransaction
 from sbc.transport import Flow
 from config.trunks import Target
@@ -151,7 +151,7 @@ class OutboundLeg(Leg):
         self.local_tag = self.core.new_tag()
         self._call_id = self._dialler.new_call_id()
         self.contact = self._dialler.contact(self.trunk, flow, self._call.caller.user)
-        request = Request.build(
+        request = Request(
             "INVITE",
             shape.request_uri,
             (
@@ -186,7 +186,8 @@ class OutboundLeg(Leg):
         flow = self.path.hint
         if flow is None or flow.closed:
             return False
-        request = attempt.request.copy()
+        before = attempt.request
+        request = Request(before.method, before.uri, before.headers.copy(), before.body)
         number = attempt.request.cseq.number + 1
         request.headers.replace("CSeq", f"{number} INVITE")
         request.headers.remove("Via")
@@ -243,7 +244,7 @@ class OutboundLeg(Leg):
             return
         if self._state is State.CALLING:
             self._state = State.RINGING
-        sdp = session_description(response)
+        sdp = described(response)
         if sdp is None:
             self._emit(self, Ringing(response.status))
         else:
@@ -258,7 +259,7 @@ class OutboundLeg(Leg):
             else:
                 self._late(attempt, response)  # a second fork answered (RFC 3261 §13.2.2.4)
             return
-        sdp = session_description(response)
+        sdp = described(response)
         if self._cancelled or sdp is None:
             self._late(attempt, response)
             self._over()

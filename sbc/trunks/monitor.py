@@ -67,14 +67,14 @@ class Probe:
 
 def options(trunk: Trunk, target: Target, contact: str, *, call_id: str, tag: str, cseq: int) -> Request:
     """Build a health check as the hub wants it: FQDN in From and Contact, and Allow (Direct Routing, OPTIONS)."""
-    own = NameAddr.build("", uri(trunk.settings.fqdn, None))
-    return Request.build(
+    own = NameAddr("", uri(trunk.settings.fqdn, None))
+    return Request(
         "OPTIONS",
         trunk.profile.options_uri(target),
         (
             ("Max-Forwards", "70"),
             ("From", str(own.with_tag(tag))),
-            ("To", str(NameAddr.build("", uri(target.host, target.port)))),
+            ("To", str(NameAddr("", uri(target.host, target.port)))),
             ("Call-ID", call_id),
             ("CSeq", f"{cseq} OPTIONS"),
             ("Contact", contact),

@@ -6,10 +6,12 @@ kind of peer looks, who is calling according to an INVITE from it, and how its r
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from config.trunks import Target
+from sbc.sip.errors import ParseError
 from sbc.sip.message import Request
 from sbc.sip.uri import NameAddr, Uri
 
@@ -86,11 +88,22 @@ class Profile(Protocol):
 
 
 def uri(host: str, port: int | None, *, user: str | None = None, parameters: str = "", tail: str = "") -> Uri:
-    """Build a SIP URI from parts; ``host`` may be an IPv6 address without brackets."""
+    """Build a SIP URI from parts; ``host`` may be an IPv6 address without brackets.
+
+    ``parameters`` go behind the user (``;ext=1001``), ``tail`` behind the host (``;user=phone``).
+    """
     bracketed = f"[{host}]" if ":" in host else host
-    at = f"{user}{parameters}@" if user else ""
+    at = f"{escape_user(user)}{parameters}@" if user else ""
     colon = f":{port}" if port is not None else ""
     return Uri.parse(f"sip:{at}{bracketed}{colon}{tail}")
+
+
+_NOT_IN_USER = re.compile(r"[^A-Za-z0-9\-_.!~*'()&=+$,;?/%]")
+
+
+def escape_user(user: str) -> str:
+    """Escape what cannot stand in a URI's user part (RFC 3261 §25.1); ``%hh`` stays as it is."""
+    return _NOT_IN_USER.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), user)
 
 
 def asserted_identity(request: Request) -> NameAddr | None:
@@ -98,7 +111,7 @@ def asserted_identity(request: Request) -> NameAddr | None:
     for value in request.headers.values("P-Asserted-Identity"):
         try:
             identity = NameAddr.parse(value)
-        except ValueError:
+        except ParseError:
             continue
         if identity.uri.user or identity.uri.scheme == "tel":
             return identity

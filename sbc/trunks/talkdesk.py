@@ -55,14 +55,14 @@ class TalkdeskProfile:
         if caller.private:
             # Inside the trust of the trunk the number is asserted and marked private (RFC 3325 §9.1, §9.3)
             headers = (*headers, ("P-Asserted-Identity", f"<{own}>"), ("Privacy", "id"))
-            from_ = NameAddr.build("Anonymous", Uri.parse("sip:anonymous@anonymous.invalid"))
+            from_ = NameAddr("Anonymous", Uri.parse("sip:anonymous@anonymous.invalid"))
         else:
-            from_ = NameAddr.build(caller.display, own)
+            from_ = NameAddr(caller.display, own)
         tail = "" if target.transport == "udp" else f";transport={target.transport}"
         return InviteShape(
             request_uri=uri(target.host, target.port, user=call.number, parameters=call.parameters, tail=tail),
             from_=from_,
-            to=NameAddr.build("", uri(target.host, None, user=call.number)),
+            to=NameAddr("", uri(target.host, None, user=call.number)),
             headers=headers,
         )
 
@@ -77,8 +77,7 @@ class TalkdeskProfile:
         """
         identity = asserted_identity(request) or request.from_
         display = identity.display or request.from_.display
-        user = identity.uri.user or (identity.uri.opaque if identity.uri.scheme == "tel" else "") or ""
-        return Caller(user, display, wants_privacy(request))
+        return Caller(identity.uri.user or "", display, wants_privacy(request))
 
     def refusal(self, status: int, phrase: str, reason: str | None) -> Refusal:
         """Translate a refusal of the contact centre for Teams.

@@ -60,16 +60,16 @@ class TeamsProfile:
         caller = call.caller
         number = to_e164(caller.user, self._region) or self._default_caller or _user_text(caller.user)
         if caller.private:
-            from_ = NameAddr.build("Anonymous", uri(self._fqdn, None, user="anonymous"))
+            from_ = NameAddr("Anonymous", uri(self._fqdn, None, user="anonymous"))
         else:
             tail = ";user=phone" if number and number.startswith("+") else ""
-            from_ = NameAddr.build(caller.display, uri(self._fqdn, None, user=number, tail=tail))
+            from_ = NameAddr(caller.display, uri(self._fqdn, None, user=number, tail=tail))
         return InviteShape(
             request_uri=uri(
                 target.host, target.port, user=call.number, parameters=call.parameters, tail=";user=phone;transport=tls"
             ),
             from_=from_,
-            to=NameAddr.build("", uri(target.host, None, user=call.number, tail=";user=phone")),
+            to=NameAddr("", uri(target.host, None, user=call.number, tail=";user=phone")),
             headers=(("Session-Expires", str(self._session_expires_s)), ("Min-SE", "90"), *call.passed),
         )
 

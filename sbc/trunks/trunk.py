@@ -8,7 +8,9 @@ from config.trunks import Trunk as TrunkSettings
 from sbc.media import MediaProfile
 from sbc.media.profiles import media_profile
 from sbc.trunks.health import TrunkHealth
-from sbc.trunks.profile import OutgoingCall, Profile
+from sbc.sip.auth import DigestClient
+from sbc.transport import Flow
+from sbc.trunks.profile import OutgoingCall, Profile, escape_user
 from sbc.trunks.talkdesk import TalkdeskProfile
 from sbc.trunks.teams import TeamsProfile
 
