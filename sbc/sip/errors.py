@@ -20,8 +20,9 @@ class SipError(Exception):
 class ParseError(SipError):
     """What a peer sent is not SIP, or more of it than we take.
 
-    `status` is the SIP status to answer with, `reason` names the fault and is fit for a reason phrase, `request` is as
-    much of the request as its answer needs, or None where no answer may be sent: a response, an ACK, or no usable Via.
+    `status` is the SIP status to answer with, `reason` names the fault and is fit for a reason phrase,
+    `request` is as much of the request as its answer needs, or None where no answer may be sent: a
+    response, an ACK, or no usable Via.
     """
 
     def __init__(self, reason: str, status: int = 400, request: Request | None = None) -> None:
@@ -32,4 +33,4 @@ class ParseError(SipError):
 
 
 class LocalError(SipError):
-    """The package was asked for something that would not be SIP, such as a line break inside a header value."""
+    """The package was asked for something that would not be SIP, such as a line break in a header value."""

@@ -1,8 +1,8 @@
 """Header fields of a message: an ordered, case-insensitive list that keeps names and values as received.
 
-Values are text decoded from UTF-8 with surrogate escapes, without the white space around them and with folded lines
-joined, so that encoding gives back the bytes received. Typed headers needed on every message live here too: Via and
-CSeq. Which headers a message must have is the parser's business.
+Values are text decoded from UTF-8 with surrogate escapes, without the white space around them and with
+folded lines joined, so that encoding gives back the bytes received. Typed headers needed on every message
+live here too: Via and CSeq. Which headers a message must have is the parser's business.
 
 RFC 3261 §7.3 (header fields, compact forms), §20.16 and §20.42, §25.1; RFC 3581 (rport).
 """
@@ -27,10 +27,11 @@ _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]++\Z")
 # Headers whose grammar holds commas that separate nothing (RFC 3261 §7.3.1, §20.17, §20.36).
 _NOT_LISTS = frozenset(
     {
-        "www-authenticate", "authorization", "proxy-authenticate", "proxy-authorization", "authentication-info",
-        "date", "subject", "user-agent", "server", "organization", "call-id", "retry-after", "identity",
+        *("www-authenticate", "authorization", "proxy-authenticate", "proxy-authorization"),
+        *("authentication-info", "date", "subject", "user-agent", "server", "organization"),
+        *("call-id", "retry-after", "identity"),
     }
-)  # fmt: skip
+)
 
 
 def split_list(text: str) -> list[str]:
@@ -51,7 +52,7 @@ def split_list(text: str) -> list[str]:
 
 
 class Headers:
-    """The header fields of one message, in order. Names compare without case and compact forms equal the long ones."""
+    """The header fields of one message, in order. Names compare without case, compact forms as the long."""
 
     __slots__ = ("_first", "_items", "_typed")
 
@@ -118,43 +119,45 @@ class Headers:
 
     def add(self, name: str, content: str) -> None:
         """Append a line."""
-        self._change(self._items.append, _checked(name, content))
+        item = _checked(name, content)
+        self._items.append(item)
+        self._forget(item[0])
 
     def prepend(self, name: str, content: str) -> None:
         """Put a line before all others."""
-        self._change(lambda item: self._items.insert(0, item), _checked(name, content))
+        item = _checked(name, content)
+        self._items.insert(0, item)
+        self._forget(item[0])
 
     def replace(self, name: str, content: str) -> None:
         """Put one line where the first of that name was (else at the end), and drop the others."""
         fresh = _checked(name, content)
-        self._change(self._put, fresh)
+        items = self._items
+        at = next((index for index, item in enumerate(items) if item[0] == fresh[0]), len(items))
+        rest = [item for item in items[at:] if item[0] != fresh[0]]
+        self._items = [*items[:at], fresh, *rest]
+        self._forget(fresh[0])
 
     def replace_first_value(self, name: str, content: str) -> None:
-        """Change the first value of a comma list in its first line, leaving the others as they are."""
+        """Change the first value of a comma list in its first line; all after it keeps its bytes.
+
+        Raises LocalError when there is no such header.
+        """
         wanted = KEYS.get(name) or header_key(name)
-        for position, (key, known_as, text) in enumerate(self._items):
-            if key == wanted:
-                joined = ", ".join([content, *split_list(text)[1:]])
-                item = (key, known_as, _checked(name, joined)[2])
-                self._change(lambda fresh, at=position: self._items.__setitem__(at, fresh), item)  # type: ignore[misc]  # default argument binds the loop variable
-                return
-        raise LocalError(f"no {name} header to change")
+        position = next((index for index, item in enumerate(self._items) if item[0] == wanted), None)
+        if position is None:
+            raise LocalError(f"no {name} header to change")
+        _, known_as, text = self._items[position]
+        match = _LIST_PIECE.match(text)
+        rest = text[match.end() :] if match else ""
+        self._items[position] = (wanted, known_as, _checked(name, content)[2] + rest)
+        self._forget(wanted)
 
     def remove(self, name: str) -> None:
         """Drop every line with this name; none is no error."""
         wanted = KEYS.get(name) or header_key(name)
         self._items = [item for item in self._items if item[0] != wanted]
         self._forget(wanted)
-
-    def _put(self, fresh: Item) -> None:
-        items = self._items
-        at = next((index for index, item in enumerate(items) if item[0] == fresh[0]), len(items))
-        rest = [item for item in items[at:] if item[0] != fresh[0]]
-        self._items = [*items[:at], fresh, *rest]
-
-    def _change(self, apply: Callable[[Item], None], item: Item) -> None:
-        apply(item)
-        self._forget(item[0])
 
     def _forget(self, key: str) -> None:
         self._first = None
@@ -188,7 +191,7 @@ class Headers:
         return fresh
 
     def wire_lines(self) -> list[str]:
-        """Give each line as sent, without its line end and leaving out Content-Length, which the message writes."""
+        """Give each line as sent, without line ends or Content-Length, which the message writes itself."""
         return [f"{name}: {content}" for key, name, content in self._items if key != "content-length"]
 
 
@@ -283,13 +286,13 @@ class Via:
     def rport(self) -> int | None:
         """The port the message came from; None when absent, empty or no port."""
         text = self.param("rport")
-        if not text or not text.isascii() or not text.isdecimal() or len(text) > 5:  # noqa: PLR2004
+        if not text or not text.isascii() or not text.isdecimal() or len(text) > 5:
             return None
         port = int(text)
         return port if 1 <= port <= _PORT_MAX else None
 
     def with_source(self, host: str, port: int) -> Via:
-        """Give the value with `received` and, if it was asked for, `rport` set (RFC 3261 §18.2.1, RFC 3581 §4)."""
+        """Give the value with `received` and, if asked for, `rport` set (RFC 3261 §18.2.1, RFC 3581 §4)."""
         asked = self.has_rport
         kept = tuple(pair for pair in self.params if pair[0].lower() not in {"received", "rport"})
         if asked:
@@ -313,7 +316,7 @@ class CSeq(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> CSeq:
-        """Read the header's value; raises ParseError (400). Numbers must be below 2**31 (RFC 3261 §8.1.1.5)."""
+        """Read the value; raises ParseError (400). Numbers must be below 2**31 (RFC 3261 §8.1.1.5)."""
         match = _CSEQ.match(text)
         if match is None:
             raise ParseError("Bad CSeq header")

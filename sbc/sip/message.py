@@ -1,7 +1,8 @@
 """Requests and responses: a start line, headers and a body, with the headers everyone needs read on demand.
 
-A message is mutable while it is being built; a typed accessor reads its header once and again after a change. Whether
-a message is one that RFC 3261 allows is the parser's business, and what to answer is the transaction user's.
+A message is mutable while it is being built; a typed accessor reads its header once and again after a
+change. Whether a message is one that RFC 3261 allows is the parser's business, and what to answer is the
+transaction user's.
 
 RFC 3261 §7 (messages), §8.2.6 (responses), §12.1.1 (Record-Route in responses), §21 (status codes).
 """
@@ -28,7 +29,7 @@ HeaderPairs: TypeAlias = Iterable[tuple[str, str]]
 def parse_max_forwards(text: str) -> int:
     """Read Max-Forwards, 0 to 255 (RFC 3261 §20.22); raises ParseError (400)."""
     digits = text.lstrip("0") or "0"
-    if not (text.isascii() and text.isdecimal()) or len(digits) > 3 or int(digits) > _MAX_FORWARDS_MAX:  # noqa: PLR2004
+    if not (text.isascii() and text.isdecimal()) or len(digits) > 3 or int(digits) > _MAX_FORWARDS_MAX:
         raise ParseError("Bad Max-Forwards header")
     return int(digits)
 
@@ -49,7 +50,7 @@ def parse_first_address(text: str) -> NameAddr:
 class Message:
     """What requests and responses share. Accessors raise ParseError when a header is missing or unreadable.
 
-    For a message from `parse_message` only `contact` can: all others were read before it was handed out.
+    For a message from `parse_message` none can: all were read before it was handed out.
     """
 
     __slots__ = ("body", "headers")
@@ -90,7 +91,7 @@ class Message:
 
     @property
     def contact(self) -> NameAddr | None:
-        """The first Contact; None when there is none or it is `*`. Raises ParseError when it cannot be read."""
+        """The first Contact; None when there is none or it is `*`."""
         text = self.headers.first("contact")
         if not text or text == "*":
             return None
@@ -167,7 +168,8 @@ class Request(Message):
     ) -> Response:
         """Build the response (RFC 3261 §8.2.6.2): Via, From, To, Call-ID and CSeq are copied as they came.
 
-        `to_tag` is added when To has none. Record-Route is copied into 101..299 (§12.1.1), Timestamp into 100.
+        `to_tag` is added when To has none. Record-Route is copied into 101..299 (§12.1.1), Timestamp into
+        100.
         """
         mine = self.headers
         pairs: list[tuple[str, str]] = []
@@ -175,9 +177,9 @@ class Request(Message):
             pairs += [(name, text) for text in mine.lines(key)]
         if to_tag:
             pairs = [(name, _tagged(text, to_tag)) if name == "To" else (name, text) for name, text in pairs]
-        if 100 < status < 300:  # noqa: PLR2004
+        if 100 < status < 300:
             pairs += [("Record-Route", text) for text in mine.lines("record-route")]
-        elif status == 100:  # noqa: PLR2004
+        elif status == 100:
             pairs += [("Timestamp", text) for text in mine.lines("timestamp")]
         pairs += headers
         return Response(
@@ -206,7 +208,7 @@ class Response(Message):
     @property
     def start_line(self) -> str:
         """The status line, without its line end; raises LocalError for a status no response can have."""
-        if not 100 <= self.status <= 699:  # noqa: PLR2004
+        if not 100 <= self.status <= 699:
             raise LocalError(f"not a status: {self.status}")
         return f"SIP/2.0 {self.status} {self.reason}"
 

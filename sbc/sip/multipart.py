@@ -85,7 +85,8 @@ def _part(data: bytes) -> Part:
 def find_part(content_type: str | None, body: bytes, wanted: str = "application/sdp") -> Part | None:
     """Give the body, or the first part of it at any depth, whose type is `wanted`; None when there is none.
 
-    `content_type` is the message's whole Content-Type value. Raises ParseError (400) for a broken multipart body.
+    `content_type` is the message's whole Content-Type value. Raises ParseError (400) for a broken multipart
+    body.
     """
     return _find(content_type or "", body, wanted, _DEPTH_MAX)
 

@@ -1,7 +1,7 @@
 """Header parameters: `;name=value;flag;other="quoted; text"`.
 
-RFC 3261 §25.1 (generic-param) and §7.3.1. Values stay as written, quotes included. Parameters inside a URI are not
-read here: they follow other rules (`sbc.sip.uri`).
+RFC 3261 §25.1 (generic-param) and §7.3.1. Values stay as written, quotes included. Parameters inside a URI
+are not read here: they follow other rules (`sbc.sip.uri`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def parse_params(text: str) -> Params:
     pieces = split_unquoted(text)
     if pieces[0].strip(" \t"):
         raise ParseError("Text between value and parameters")
-    if len(pieces) > 2 and not pieces[-1].strip(" \t"):  # noqa: PLR2004
+    if len(pieces) > 2 and not pieces[-1].strip(" \t"):
         del pieces[-1]
     pairs: list[tuple[str, str | None]] = []
     for piece in pieces[1:]:

@@ -1,9 +1,9 @@
 """One whole SIP message, from bytes.
 
-Tolerant of what the field sends (any case, compact forms, folded lines, unquoted display names, bare LF line ends
-throughout) and strict where tolerance would let two elements read two different messages: stray CR, LF or NUL,
-disagreeing Content-Length or repeated single headers, anything between method, URI and version but one space. What the
-method, the scheme or an extension means is not decided here.
+Tolerant of what the field sends (any case, compact forms, folded lines, unquoted display names, bare LF
+line ends throughout) and strict where tolerance would let two elements read two different messages: stray
+CR, LF or NUL, disagreeing Content-Length or repeated single headers, anything between method, URI and
+version but one space. What the method, the scheme or an extension means is not decided here.
 
 RFC 3261 §7, §8.1.1, §16.3 item 1, §18.3, §20.14, §25; RFC 4475 and RFC 5118 (torture messages).
 """
@@ -161,7 +161,7 @@ def _length(text: str) -> int:
     digits = text.lstrip("0") or "0"
     if not (text.isascii() and text.isdecimal()):
         raise ParseError("Bad Content-Length header")
-    if len(digits) > 9:  # noqa: PLR2004
+    if len(digits) > 9:
         raise ParseError("Content-Length too large", 413)
     return int(digits)
 
@@ -207,6 +207,7 @@ def _check_mandatory(message: Request | Response) -> None:
     message.from_  # noqa: B018
     message.to  # noqa: B018
     message.call_id  # noqa: B018
+    message.contact  # noqa: B018
     if isinstance(message, Request):
         message.max_forwards  # noqa: B018
         if message.cseq.method != message.method:

@@ -1,7 +1,7 @@
 """What can be saved of a request that could not be read, so that the fault can still be answered.
 
-The result is no valid message: its headers hold the lines that could be told apart, and `Request.response` copies
-from it what RFC 3261 §8.2.6.2 asks for. Typed accessors of it may raise ParseError.
+The result is no valid message: its headers hold the lines that could be told apart, and `Request.response`
+copies from it what RFC 3261 §8.2.6.2 asks for. Typed accessors of it may raise ParseError.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from sbc.sip.errors import ParseError
-from sbc.sip.headers import Headers, Item, Via
+from sbc.sip.headers import Headers, Item
 from sbc.sip.message import Request
 from sbc.sip.names import header_key
 from sbc.sip.uri import Uri

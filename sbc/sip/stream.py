@@ -1,11 +1,11 @@
 """Messages cut out of a byte stream.
 
-The framer finds where messages end and no more: what is inside them is the parser's business. Every byte is looked at
-a bounded number of times, however small the pieces it comes in. A stream that cannot be framed cannot be continued:
-after a ParseError the connection must be closed, once the error's request is answered.
+The framer finds where messages end and no more: what is inside them is the parser's business. Every byte is
+looked at a bounded number of times, however small the pieces it comes in. A stream that cannot be framed
+cannot be continued: after a ParseError the connection must be closed, once the error's request is answered.
 
-RFC 3261 §18.3 and §20.14 (Content-Length rules on streams), §7.5 (CRLF before the start line); RFC 5626 §3.5.1
-(keep-alive).
+RFC 3261 §18.3 and §20.14 (Content-Length rules on streams), §7.5 (CRLF before the start line); RFC 5626
+§3.5.1 (keep-alive).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class KeepAlive(enum.Enum):
 class StreamFramer:
     """Cuts one connection's bytes into messages."""
 
-    __slots__ = ("_buffer", "_error", "_head", "_limits", "_need", "_scan", "_sent_pings")
+    __slots__ = ("_buffer", "_error", "_head", "_limits", "_need", "_scan", "_sent_pings", "_separator")
 
     def __init__(self, limits: Limits = LIMITS, *, sent_pings: bool = False) -> None:
         """Set `sent_pings` on a connection where we ping: a single CRLF is then a PONG at once.
@@ -41,6 +41,7 @@ class StreamFramer:
         self._limits = limits
         self._sent_pings = sent_pings
         self._scan = 0  # bytes known not to end the head
+        self._separator = b""  # what ends the head, once the first line told
         self._head = 0  # length of the head with its empty line, once known
         self._need = 0  # length of the whole message, once known
         self._error: ParseError | None = None
@@ -67,6 +68,7 @@ class StreamFramer:
             return None
         message = bytes(self._buffer[: self._need])
         del self._buffer[: self._need]
+        self._separator = b""
         self._scan = self._head = self._need = 0
         return message
 
@@ -78,31 +80,28 @@ class StreamFramer:
     def _between(self) -> KeepAlive | None:
         """Take line ends before a message."""
         buffer = self._buffer
-        while buffer[:1] in (b"\r", b"\n"):
-            if buffer[:1] == b"\n":
+        while buffer.startswith((b"\r", b"\n")):
+            if buffer.startswith(b"\n"):
                 del buffer[:1]
-                continue
-            if buffer[:4] == b"\r\n\r\n":
+            elif buffer.startswith(b"\r\n\r\n"):
                 del buffer[:4]
                 return KeepAlive.PING
-            if buffer[:2] == b"\r\n" and (self._sent_pings or buffer[2:4] not in (b"", b"\r")):
+            elif buffer.startswith(b"\r\n") and (self._sent_pings or bytes(buffer[2:4]) not in {b"", b"\r"}):
                 del buffer[:2]
                 return KeepAlive.PONG
-            if buffer[:2] in (b"\r", b"\r\n") or buffer[:3] == b"\r\n\r":
+            elif b"\r\n\r".startswith(buffer):
                 return None
-            self._fail(ParseError("Stray CR between messages"))
+            else:
+                self._fail(ParseError("Stray CR between messages"))
         return None
 
     def _find_head(self) -> None:
         buffer = self._buffer
-        if not buffer or buffer[:1] == b"\r":
+        if not buffer or buffer.startswith(b"\r"):
             return
-        line_end = buffer.find(b"\n", 0, self._limits.line + 2)
-        if line_end < 0:
-            if len(buffer) > self._limits.line:
-                self._fail(ParseError("Request-URI too long", 414))
+        if not self._separator and not self._find_first_line():
             return
-        separator = b"\r\n\r\n" if buffer[line_end - 1 : line_end] == b"\r" else b"\n\n"
+        separator = self._separator
         end = buffer.find(separator, max(0, self._scan - len(separator) + 1))
         if end < 0:
             self._scan = len(buffer)
@@ -114,6 +113,20 @@ class StreamFramer:
             self._fail(ParseError("Header section too large", 513))
         self._need = self._head + self._body_length(bytes(buffer[: self._head]))
 
+    def _find_first_line(self) -> bool:
+        """Learn from the first line how lines end here; a message keeps to one kind throughout."""
+        buffer = self._buffer
+        line_end = buffer.find(b"\n", self._scan)
+        if line_end < 0:
+            self._scan = len(buffer)
+        if (line_end if line_end >= 0 else len(buffer)) > self._limits.line + 1:
+            self._fail(ParseError("Request-URI too long", 414))
+        if line_end < 0:
+            return False
+        self._separator = b"\r\n\r\n" if buffer.endswith(b"\r", 0, line_end) else b"\n\n"
+        self._scan = line_end - 1
+        return True
+
     def _body_length(self, head: bytes) -> int:
         values = {content.strip(b" \t\r\n") for content in _LENGTH.findall(head)}
         if not values:
@@ -123,7 +136,7 @@ class StreamFramer:
             digits = content.lstrip(b"0") or b"0"
             if not content.isdigit():
                 self._fail(ParseError("Bad Content-Length header"))
-            if len(digits) > 9 or int(digits) > self._limits.body:  # noqa: PLR2004
+            if len(digits) > 9 or int(digits) > self._limits.body:
                 self._fail(ParseError("Body too large", 413))
             lengths.add(int(digits))
         if len(lengths) > 1:

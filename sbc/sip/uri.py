@@ -1,10 +1,12 @@
 """SIP, SIPS and tel URIs, and the name-addr form that carries them.
 
-Reading is tolerant where the field demands it (no user part, `/` and a raw `#` in user or parameters, parameters of
-any length) and strict where a wrong guess would send a call elsewhere (hosts, ports, quoting). A parsed value writes
-itself exactly as it was read. Nothing is resolved or validated against DNS here.
+Reading is tolerant where the field demands it (no user part, `/` and a raw `#` in user or parameters,
+parameters of any length) and strict where a wrong guess would send a call elsewhere (hosts, ports,
+quoting). A parsed value writes itself exactly as it was read. Nothing is resolved or validated against DNS
+here.
 
-RFC 3261 §19.1 (URI), §19.1.4 (comparison), §20.10 and §25.1 (name-addr); RFC 3966 (tel); RFC 5118 (IPv6 references).
+RFC 3261 §19.1 (URI), §19.1.4 (comparison), §20.10 and §25.1 (name-addr); RFC 3966 (tel); RFC 5118 (IPv6
+references).
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ _PORT_MAX = 65535
 
 @lru_cache(maxsize=512)
 def _uri_params(text: str) -> Params:
-    """Split `;a=b;c` as found in a URI; empty pieces are skipped, since a parsed URI keeps its text anyway."""
+    """Split `;a=b;c` as found in a URI; empty pieces are skipped, since a parsed URI keeps its text."""
     pairs: list[tuple[str, str | None]] = []
     for piece in text.split(";"):
         if piece:
@@ -72,8 +74,8 @@ class UriChanges(TypedDict, total=False):
 class Uri:
     """One URI. `host` is without the brackets of an IPv6 reference; `user` keeps its `%hh` escapes.
 
-    A `tel:` URI has its number in `user` and an empty `host`. Any other scheme keeps all after the colon in `opaque`.
-    `text` is what was read, and empty for a URI we built.
+    A `tel:` URI has its number in `user` and an empty `host`. Any other scheme keeps all after the colon in
+    `opaque`. `text` is what was read, and empty for a URI we built.
     """
 
     scheme: str
@@ -95,7 +97,7 @@ class Uri:
         scheme, user, password, host, port_text, params, headers = match.groups()
         port = None
         if port_text is not None:
-            port = int(port_text) if len(port_text) <= 5 else 0  # noqa: PLR2004
+            port = int(port_text) if len(port_text) <= 5 else 0
             if not 1 <= port <= _PORT_MAX:
                 raise ParseError("Bad port in URI")
         if host[0] == "[":
@@ -164,7 +166,7 @@ class Uri:
         return Uri(**parts)
 
     def with_params(self, **params: str | None) -> Uri:
-        """Give a URI with these parameters set (None: a parameter without value); underscores stand for hyphens."""
+        """Give a URI with these parameters set (None: no value); underscores stand for hyphens."""
         fresh = {name.replace("_", "-"): content for name, content in params.items()}
         kept = tuple((name, content) for name, content in self.params if name.lower() not in fresh)
         return self.replace(params=kept + tuple(fresh.items()))
@@ -250,7 +252,8 @@ def unquote(text: str) -> str:
 class NameAddr:
     """A display name, a URI and parameters, as in From, To, Contact, Route and Refer-To.
 
-    `display` is unquoted and empty when there is none. `text` is what was read, and empty for a value we built.
+    `display` is unquoted and empty when there is none. `text` is what was read, and empty for a value we
+    built.
     """
 
     display: str
@@ -262,8 +265,8 @@ class NameAddr:
     def parse(cls, text: str) -> NameAddr:
         """Read one name-addr or addr-spec with its parameters; raises ParseError (400).
 
-        A display name without quotes may hold anything but `"` and `<`. In addr-spec form all parameters belong to
-        the header, and `?` is refused (RFC 3261 §20.10).
+        A display name without quotes may hold anything but `"` and `<`. In addr-spec form all parameters
+        belong to the header, and `?` is refused (RFC 3261 §20.10).
         """
         match = _NAME_ADDR.match(text)
         if match is None:

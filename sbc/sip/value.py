@@ -1,7 +1,7 @@
 """The decorator for values of the SIP core: frozen to the type checker, cheap at run time.
 
-A dataclass frozen at run time sets each field through `object.__setattr__`, which costs about a microsecond for a URI;
-one INVITE makes ten such values. The type checker refuses assignments just as well, for nothing.
+A dataclass frozen at run time sets each field through `object.__setattr__`, which costs about a microsecond
+for a URI; one INVITE makes ten such values. The type checker refuses assignments just as well, for nothing.
 """
 
 from __future__ import annotations
