@@ -13,11 +13,14 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 QUEUE_LINES = 20_000
 """How many lines may wait for the writing thread."""
+STOP_S = 2.0
+"""How long the end waits for whoever reads the log. Seconds."""
 
 # What every record has; anything else was handed over by the call site.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "exc_text", "taskName"}
@@ -128,6 +131,22 @@ class _DroppingQueueHandler(logging.handlers.QueueHandler):
             self.dropped += 1
 
 
+class _Listener(logging.handlers.QueueListener):
+    """The writing thread; a reader that is stuck cannot hold the end of the program."""
+
+    def enqueue_sentinel(self) -> None:
+        """Wait for room: the queue may be full just now."""
+        self.queue.put(self._sentinel, timeout=STOP_S)  # type: ignore[attr-defined]  # stubs leave the mark out
+
+    def stop(self) -> None:
+        """End the thread when it has written what waits, or leave it behind (it is a daemon)."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            with suppress(queue.Full):
+                self.enqueue_sentinel()
+                thread.join(STOP_S)
+
+
 class LogWriter:
     """The writing thread. Made by `start_logging`; `stop` writes what waits and puts the root logger back."""
 
@@ -135,7 +154,7 @@ class LogWriter:
         self._target = logging.StreamHandler(stream)
         self._target.setFormatter(formatter)
         self._handler = _DroppingQueueHandler(queue.Queue(lines))
-        self._listener = logging.handlers.QueueListener(self._handler.queue, self._target)
+        self._listener = _Listener(self._handler.queue, self._target)
         self._root = logging.getLogger()
         self._level_before = self._root.level
         self._root.addHandler(self._handler)
