@@ -111,7 +111,8 @@ class Headers:
         """
         cached = self._typed.get(key)
         if cached is None:
-            text = self._index().get(key)
+            first = self._first
+            text = (self._index() if first is None else first).get(key)
             if text is None:
                 raise ParseError(f"Missing {display_name(key)} header")
             cached = self._typed[key] = parse(text)
@@ -214,9 +215,9 @@ def display_name(key: str) -> str:
 
 
 _VIA = re.compile(
-    r"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+([A-Za-z0-9.!%*_+`'~-]++)[ \t]++"
+    r"[Ss][Ii][Pp][ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+([A-Za-z0-9.!%*_+`'~-]++)[ \t]++"
     r"(\[[0-9A-Fa-f:.]++\]|[\w.-]++)[ \t]*+(?::[ \t]*+([0-9]{1,5}+)[ \t]*+)?(;.*+)?\Z",
-    re.ASCII | re.DOTALL | re.IGNORECASE,
+    re.ASCII | re.DOTALL,
 )
 _PORT_MAX = 65535
 

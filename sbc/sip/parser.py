@@ -11,14 +11,15 @@ RFC 3261 §7, §8.1.1, §16.3 item 1, §18.3, §20.14, §25; RFC 4475 and RFC 51
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sbc.sip.errors import ParseError
-from sbc.sip.headers import Headers, Item, display_name
-from sbc.sip.message import Request, Response
+from sbc.sip.headers import CSeq, Headers, Item, Via, display_name
+from sbc.sip.message import Request, Response, parse_call_id
 from sbc.sip.names import KEYS, header_key
 from sbc.sip.salvage import salvage_request
-from sbc.sip.uri import Uri
+from sbc.sip.uri import NameAddr, Uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,18 @@ _STATUS_LINE = re.compile(
     r"SIP/([0-9]++)\.([0-9]++) ([1-6][0-9][0-9])(?: (.*+))?\Z", re.IGNORECASE | re.DOTALL
 )
 _HEADER_NAME = re.compile(r"[A-Za-z0-9.!%*_+`'~-]++\Z")
-_CONTROLS = bytes([*range(9), 11, 12, *range(14, 32), 127])
+_CONTROLS = bytes([*range(9), *range(10, 32), 127])  # all but the tab
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _QUOTED = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\[\x00-\x09\x0b\x0c\x0e-\x7f]")
 _FOLD = re.compile(r"\r\n[ \t]+")
-_MANDATORY = ("via", "from", "to", "call-id", "cseq")
+_MANDATORY: tuple[tuple[str, Callable[[str], object]], ...] = (
+    ("via", Via.parse),
+    ("from", NameAddr.parse),
+    ("to", NameAddr.parse),
+    ("call-id", parse_call_id),
+    ("cseq", CSeq.parse),
+)
 _SINGLE = frozenset({"from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type"})
 
 
@@ -98,14 +105,14 @@ def split_head(data: bytes) -> tuple[bytes, bytes]:
 
 def _head_lines(head: bytes) -> tuple[list[str], bool]:
     """Split into unfolded lines; says whether control characters were seen."""
-    has_controls = len(head.translate(None, _CONTROLS)) != len(head)
     text = head.decode("utf-8", "surrogateescape")
-    if "\r\n " in text or "\r\n\t" in text:
-        text = _FOLD.sub(" ", text)
     lines = text.split("\r\n")
-    ends = len(lines) - 1
-    if text.count("\n") != ends or text.count("\r") != ends:
+    # Without its control characters the head must be shorter by its line ends, no less and no more.
+    has_controls = len(head) - len(head.translate(None, _CONTROLS)) != 2 * (len(lines) - 1)
+    if has_controls and not head.count(b"\r") == head.count(b"\n") == len(lines) - 1:
         raise ParseError("Stray CR or LF in header")
+    if "\r\n " in text or "\r\n\t" in text:
+        lines = _FOLD.sub(" ", text).split("\r\n")
     return lines, has_controls
 
 
@@ -200,17 +207,12 @@ def _parse_start(line: str, headers: Headers, body: bytes) -> Request | Response
 
 def _check_mandatory(message: Request | Response) -> None:
     """Read what every element needs now, so that no later access can fail on a peer's account."""
-    for key in _MANDATORY:
-        if key not in message.headers:
-            raise ParseError(f"Missing {display_name(key)} header")
-    message.top_via  # noqa: B018  each is read for its refusal
-    message.from_  # noqa: B018
-    message.to  # noqa: B018
-    message.call_id  # noqa: B018
-    message.contact  # noqa: B018
+    headers = message.headers
+    for key, parse in _MANDATORY:
+        headers.typed(key, parse)
+    if "contact" in headers:
+        message.contact  # noqa: B018  read for its refusal
     if isinstance(message, Request):
         message.max_forwards  # noqa: B018
         if message.cseq.method != message.method:
             raise ParseError("CSeq method differs from request method")
-    else:
-        message.cseq  # noqa: B018

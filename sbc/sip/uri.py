@@ -21,9 +21,9 @@ from sbc.sip.params import Params, format_params, parse_params
 from sbc.sip.value import value
 
 _SIP = re.compile(
-    r'(sips?):(?:([^@:\s<>"]++)(?::([^@\s<>"]*+))?@)?'
-    r'(\[[0-9A-F:.]++\]|[\w.-]++)(?::([0-9]++))?(;[^?\s<>"]*+)?(?:\?([^\s<>"]*+))?\Z',
-    re.ASCII | re.IGNORECASE,
+    r'([Ss][Ii][Pp][Ss]?):(?:([^@:\s<>"]++)(?::([^@\s<>"]*+))?@)?'
+    r'(\[[0-9A-Fa-f:.]++\]|[\w.-]++)(?::([0-9]++))?(;[^?\s<>"]*+)?(?:\?([^\s<>"]*+))?\Z',
+    re.ASCII,
 )
 _OTHER = re.compile(r'([a-z][a-z0-9+.-]*+):([^\s<>"]++)\Z', re.ASCII | re.IGNORECASE)
 _TEL = re.compile(r"(\+?[0-9A-D*#().-]++)(;.*+)?\Z", re.ASCII | re.IGNORECASE)
@@ -35,6 +35,9 @@ _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _NEEDS_PAIR = re.compile(r'["\\\x00-\x08\x0a-\x1f\x7f]')
 _MUST_MATCH = frozenset({"user", "ttl", "method", "maddr", "transport"})
 _PORT_MAX = 65535
+# Every message of a dialog repeats its addresses: the last few thousand are remembered, up to this length.
+_REMEMBERED = 4096
+_REMEMBER_LENGTH = 512
 
 
 @lru_cache(maxsize=512)
@@ -91,6 +94,10 @@ class Uri:
     @classmethod
     def parse(cls, text: str) -> Uri:
         """Read a URI; raises ParseError (400)."""
+        return _remembered_uri(text) if len(text) <= _REMEMBER_LENGTH else cls._read(text)
+
+    @classmethod
+    def _read(cls, text: str) -> Uri:
         match = _SIP.match(text)
         if match is None:
             return _parse_other(text)
@@ -268,11 +275,19 @@ class NameAddr:
         A display name without quotes may hold anything but `"` and `<`. In addr-spec form all parameters
         belong to the header, and `?` is refused (RFC 3261 §20.10).
         """
-        match = _NAME_ADDR.match(text)
-        if match is None:
-            return _parse_addr_spec(text)
-        quoted, bare, uri, params = match.groups()
-        display = unquote(quoted) if quoted is not None else bare.strip(" \t")
+        return _remembered_name_addr(text) if len(text) <= _REMEMBER_LENGTH else cls._read(text)
+
+    @classmethod
+    def _read(cls, text: str) -> NameAddr:
+        display = ""
+        if text.startswith("<") and ">" in text:
+            uri, _, params = text[1:].partition(">")
+        else:
+            match = _NAME_ADDR.match(text)
+            if match is None:
+                return _parse_addr_spec(text)
+            quoted, bare, uri, params = match.groups()
+            display = unquote(quoted) if quoted is not None else bare.strip(" \t")
         return cls(display, Uri.parse(uri.strip(" \t")), parse_params(params) if params else (), text)
 
     def __str__(self) -> str:
@@ -317,3 +332,7 @@ def _parse_addr_spec(text: str) -> NameAddr:
     if "?" in address:
         raise ParseError("URI with headers outside angle brackets")
     return NameAddr("", Uri.parse(address.strip(" \t")), parse_params(semicolon + params), text)
+
+
+_remembered_uri = lru_cache(maxsize=_REMEMBERED)(Uri._read)
+_remembered_name_addr = lru_cache(maxsize=_REMEMBERED)(NameAddr._read)
