@@ -1,4 +1,4 @@
-"""Whatever stands in a file, loading gives settings or problems, and an unknown key always fails with its line."""
+"""Whatever stands in a file, loading gives settings or problems; an unknown key fails with its line."""
 
 import tomllib
 from pathlib import Path
