@@ -7,11 +7,11 @@ The event loop never waits for whoever reads the log: when the queue is full, li
 
 import json
 import logging
-import logging.handlers
-import queue
 import re
 import sys
+import threading
 import traceback
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,6 +19,10 @@ from typing import Any, Literal, TextIO
 
 QUEUE_LINES = 20_000
 """How many lines may wait for the writing thread."""
+GATHER_S = 0.02
+"""How long lines are gathered before they are written together. Seconds."""
+MOST_AT_ONCE = 100
+"""How many lines are written together at most."""
 STOP_S = 2.0
 """How long the end waits for whoever reads the log. Seconds."""
 
@@ -27,7 +31,10 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "exc_
 # A run of 7 to 15 digits, or a `+` with usual separators between digits (E.164 has 15 at most). Parts of host
 # names, addresses, ids and decimal fractions are left alone.
 _NUMBER = re.compile(r"(?<![\w.-])(?:\+\d(?:[ ().-]{0,2}\d){6,14}|\d{7,15})(?![\w.-]*[A-Za-z_]|\d|\.\d)")
+# What `logging` looks up for each record unless these are None.
+_COSTLY = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
 _DIGIT = re.compile(r"\d")
+_ENCODE = json.JSONEncoder(default=str).encode
 _PLAIN = re.compile(r"[\w.:/@+*,;<>()\[\]%!?&#~^$-]+\Z")
 
 
@@ -80,7 +87,7 @@ class JsonFormatter(_Formatter):
             line.setdefault(key, value)
         if trace := self._trace(record):
             line["traceback"] = trace
-        return json.dumps(line, ensure_ascii=True, default=str)
+        return _ENCODE(line)
 
 
 class TextFormatter(_Formatter):
@@ -107,83 +114,90 @@ def _quoted(value: object) -> str:
     return text if _PLAIN.match(text) else json.dumps(text)
 
 
-class _DroppingQueueHandler(logging.handlers.QueueHandler):
-    """Hands records to the writing thread as they are; never blocks, never raises."""
+class LogWriter(logging.Handler):
+    """Takes records at once and writes them from a thread, a few at a time; made by `start_logging`.
 
-    def __init__(self, lines: "queue.Queue[logging.LogRecord]") -> None:
-        super().__init__(lines)
+    While it lives, records carry no thread, process or source position: nothing shows them, and they cost.
+    """
+
+    def __init__(self, formatter: logging.Formatter, level: str, stream: TextIO, lines: int) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+        self._stream = stream
+        self._most = lines
+        self._waiting: deque[logging.LogRecord] = deque()
+        self._wake = threading.Event()
+        self._end = threading.Event()
+        self._writing = threading.Lock()
         self.dropped = 0
+        """How many lines were lost because nobody read them fast enough."""
+        self._root = logging.getLogger()
+        self._level_before = self._root.level
+        self._details_before = {name: getattr(logging, name) for name in _COSTLY}
+        for name in _COSTLY:
+            setattr(logging, name, None)
+        self._root.addHandler(self)
+        self._root.setLevel(level.upper())
+        self._thread = threading.Thread(target=self._write_until_end, name="log", daemon=True)
+        self._thread.start()
 
-    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """Fix the text now: arguments may change before the thread comes to it."""
-        record.msg = record.getMessage()
-        record.args = None
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take the record, with its text as it is now: arguments may change before the thread comes to it."""
+        if len(self._waiting) >= self._most:
+            self.dropped += 1
+            return
+        if record.args:
+            record.msg = record.getMessage()
+            record.args = None
         if record.exc_info and record.exc_info[0] is not None:
             record.exc_text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
             record.exc_info = None
-        return record
+        self._waiting.append(record)
+        if not self._wake.is_set():
+            self._wake.set()
 
-    def enqueue(self, record: logging.LogRecord) -> None:
-        """Queue the record, or count it as dropped."""
-        try:
-            self.queue.put_nowait(record)
-        except queue.Full:
-            self.dropped += 1
-
-
-class _Listener(logging.handlers.QueueListener):
-    """The writing thread; a reader that is stuck cannot hold the end of the program."""
-
-    def enqueue_sentinel(self) -> None:
-        """Wait for room: the queue may be full just now."""
-        self.queue.put(self._sentinel, timeout=STOP_S)  # type: ignore[attr-defined]  # stubs leave the mark out
+    def flush(self) -> None:
+        """Write what waits, from this thread; not when the writing thread is stuck."""
+        if self._writing.acquire(timeout=STOP_S):
+            try:
+                self._write_waiting()
+            finally:
+                self._writing.release()
 
     def stop(self) -> None:
-        """End the thread when it has written what waits, or leave it behind (it is a daemon)."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            with suppress(queue.Full):
-                self.enqueue_sentinel()
-                thread.join(STOP_S)
-
-
-class LogWriter:
-    """The writing thread. Made by `start_logging`; `stop` writes what waits and puts the root logger back."""
-
-    def __init__(self, formatter: logging.Formatter, level: str, stream: TextIO, lines: int) -> None:
-        self._target = logging.StreamHandler(stream)
-        self._target.setFormatter(formatter)
-        self._handler = _DroppingQueueHandler(queue.Queue(lines))
-        self._listener = _Listener(self._handler.queue, self._target)
-        self._root = logging.getLogger()
-        self._level_before = self._root.level
-        self._root.addHandler(self._handler)
-        self._root.setLevel(level.upper())
-        self._listener.start()
-
-    @property
-    def dropped(self) -> int:
-        """How many lines were lost because nobody read them fast enough."""
-        return self._handler.dropped
-
-    def stop(self) -> None:
-        """Write what waits and end the thread."""
-        self._root.removeHandler(self._handler)
+        """Write what waits, end the thread and put the root logger back; a stuck reader is left behind."""
+        self._root.removeHandler(self)
         self._root.setLevel(self._level_before)
-        self._listener.stop()
-        if self.dropped:
+        for name, value in self._details_before.items():
+            setattr(logging, name, value)
+        self._end.set()
+        self._wake.set()
+        self._thread.join(STOP_S)
+        if self.dropped and not self._thread.is_alive():
             record = logging.makeLogRecord(
-                {
-                    "name": __name__,
-                    "levelno": logging.WARNING,
-                    "levelname": "WARNING",
-                    "msg": "log lines dropped",
-                }
+                {"name": __name__, "levelname": "WARNING", "msg": "log lines dropped"}
             )
             record.__dict__["lines"] = self.dropped
-            self._target.handle(record)
-        self._handler.close()
-        self._target.close()
+            self._waiting.append(record)
+            self.flush()
+        self.close()
+
+    def _write_until_end(self) -> None:
+        while not self._end.is_set():
+            self._wake.wait()
+            self._end.wait(GATHER_S)
+            self._wake.clear()
+            with self._writing:
+                self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            lines = [
+                self.format(self._waiting.popleft()) for _ in range(min(len(self._waiting), MOST_AT_ONCE))
+            ]
+            with suppress(OSError, ValueError):  # nobody reads, or the stream was closed: nowhere to say so
+                self._stream.write("\n".join(lines) + "\n")
+                self._stream.flush()
 
 
 def start_logging(

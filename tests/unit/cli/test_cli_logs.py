@@ -117,7 +117,7 @@ def test_when_nobody_reads_lines_are_dropped_and_counted_and_nobody_waits() -> N
     log = logging.getLogger("test.stuck")
     for number in range(50):
         log.info("line %d", number)
-    assert writer.dropped >= 39
+    assert writer.dropped >= 30  # ten wait; up to ten more may be in the stuck thread's hands
     dropped = writer.dropped
     gate.set()
     writer.stop()
