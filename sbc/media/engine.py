@@ -1,7 +1,8 @@
 """What the border asks of a media engine, whichever engine it is.
 
-Not here: how an engine is spoken to (`client`), what the trunks' media looks like (`profiles`), the embedded engine (`relay`).
-Offer and answer follow RFC 3264; the words are those of the NG protocol, which both engines speak.
+Not here: how an engine is spoken to (`client`), what the trunks' media looks like (`profiles`), the embedded
+engine (`relay`). Offer and answer follow RFC 3264; the words are those of the NG protocol, which both engines
+speak.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ RtcpMux = Literal["offer", "accept", "never"]
 
 @dataclass(frozen=True, slots=True)
 class MediaProfile:
-    """What media looks like on the wire of a trunk. Data: each engine's client turns it into that engine's flags."""
+    """What media looks like on the wire of a trunk: data, which a client turns into its engine's flags."""
 
     name: str
     protocol: Literal["RTP/AVP", "RTP/SAVP"]
@@ -22,7 +23,7 @@ class MediaProfile:
     suites: tuple[str, ...] = ()
     """SDES crypto suites to offer, best first (RFC 4568); empty for plain RTP."""
     rtcp_mux: RtcpMux = "accept"
-    """`offer`: offer RFC 5761 multiplexing and take it; `accept`: take it when the peer offers; `never`: refuse it."""
+    """RFC 5761: `offer` it and take it; `accept` it when the peer offers it; `never`."""
     interface: str | None = None
     """The engine's interface to use; None = its default one."""
 
@@ -42,9 +43,9 @@ class StreamStats:
     jitter_ms: float | None = None
     """Interarrival jitter (RFC 3550 §6.4.1). Milliseconds."""
     r_factor: float | None = None
-    """E-model transmission rating, 0–100 (ITU-T G.107, simplified)."""
+    """E-model transmission rating, 0 to 100 (ITU-T G.107, simplified)."""
     mos: float | None = None
-    """Estimated mean opinion score, 1–4.5 (ITU-T G.107 Annex B)."""
+    """Estimated mean opinion score, 1 to 4.5 (ITU-T G.107 Annex B)."""
     last_packet_age_s: float | None = None
     """How long ago the last packet came; None when there was none. Seconds."""
     errors: int = 0
@@ -92,7 +93,7 @@ class CallStats:
 
 
 class MediaEngine(Protocol):
-    """A media engine. Tags are the border's own leg names, stable for the call's life. Everything raises `MediaError`."""
+    """A media engine. Tags are the border's own leg names, stable for the call's life; all raise `MediaError`."""
 
     async def offer(
         self,
@@ -104,7 +105,7 @@ class MediaEngine(Protocol):
         received_on: MediaProfile,
         to_tag: str | None = None,
     ) -> bytes:
-        """Return the offer to send to the other leg for the one that leg `from_tag` made; again for re-offers, from either leg."""
+        """Return the offer for the other leg to what leg `from_tag` offered; for re-offers too, from either leg."""
         ...
 
     async def answer(
@@ -117,7 +118,7 @@ class MediaEngine(Protocol):
         towards: MediaProfile,
         received_on: MediaProfile,
     ) -> bytes:
-        """Return the answer for the offerer (`from_tag`) to what the answerer (`to_tag`) said; the latest answer wins."""
+        """Return the answer for the offerer, `from_tag`, to what `to_tag` answered; the latest answer wins."""
         ...
 
     async def delete(self, call_id: str, from_tag: str) -> CallStats:

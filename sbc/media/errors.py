@@ -5,7 +5,7 @@ MediaError                    carries the SIP status, phrase and reason code tha
 ├── MediaTimeout              the engine did not answer in time
 ├── MediaRefused              the engine answered "error"; `reason` is its sentence
 │   ├── NoPortsLeft           every media port is taken
-│   ├── UnusableSdp           the peer's SDP cannot be carried: no audio, no acceptable key, wrong address family
+│   ├── UnusableSdp           the peer's SDP cannot be carried: no audio, no acceptable key, ...
 │   └── UnknownCall           the engine has no such call (it was restarted, or the call expired)
 └── MediaProtocolError        what the engine sent is not the NG protocol
 """
@@ -30,21 +30,21 @@ class MediaError(Exception):
         self.reason = reason
 
 
-class MediaEngineDown(MediaError):
+class MediaEngineDown(MediaError):  # noqa: N818 - names a state of the engine
     """The engine is not there, or went away while it was asked."""
 
     phrase = "Media engine down"
     code = "media_engine_down"
 
 
-class MediaTimeout(MediaError):
+class MediaTimeout(MediaError):  # noqa: N818 - likewise
     """The engine did not answer in time."""
 
     phrase = "Media engine does not answer"
     code = "media_engine_timeout"
 
 
-class MediaRefused(MediaError):
+class MediaRefused(MediaError):  # noqa: N818 - names the engine's answer
     """The engine answered with an error; `reason` is what it said."""
 
     phrase = "Media engine refused"

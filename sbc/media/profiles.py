@@ -1,7 +1,8 @@
 """The media profiles, as data, and the NG flags that they mean.
 
-Not here: header and codec rules of a trunk, which are its signalling profile. The flags are those of rtpengine's NG protocol; the
-embedded relay reads the same ones. Sources: RFC 4568 (SDES), RFC 5761 (rtcp-mux), Microsoft's Direct Routing media pages.
+Not here: header and codec rules of a trunk, which are its signalling profile. The flags are those of
+rtpengine's NG protocol; the embedded relay reads the same ones. Sources: RFC 4568 (SDES), RFC 5761
+(rtcp-mux), Microsoft's Direct Routing media pages.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from sbc.media.engine import MediaProfile
 
 AES_CM_128_HMAC_SHA1_80 = "AES_CM_128_HMAC_SHA1_80"
 
-# Teams: SRTP compulsory, only _80 (its _32 is legacy), rtcp-mux spoken both ways and never changed mid-call, no ICE without bypass.
+# Teams: SRTP compulsory, only _80 (its _32 is legacy), rtcp-mux spoken both ways and never changed mid-call,
+# no ICE without bypass.
 PROFILES: dict[str, MediaProfile] = {
     profile.name: profile
     for profile in (
@@ -40,7 +42,7 @@ _RTPENGINE_SUITES = (
 
 
 def media_profile(name: str, *, interface: str | None = None) -> MediaProfile:
-    """Return the profile of that name, on an interface of the engine. Raises KeyError for a name that is not in `PROFILES`."""
+    """Return the profile of that name, on an interface of the engine; KeyError for a name not in `PROFILES`."""
     profile = PROFILES[name]
     return profile if interface is None else replace(profile, interface=interface)
 
