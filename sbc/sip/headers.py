@@ -22,7 +22,8 @@ from sbc.sip.value import value
 T = TypeVar("T")
 Item = tuple[str, str, str]  # key, name as received, value
 
-_LIST_PIECE = re.compile(r'(?:[^,"<]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"|<[^>]*+>|["<])*+', re.DOTALL)
+# An unbalanced quote or angle takes the rest, lest each of many be tried to the end of the line.
+_LIST_PIECE = re.compile(r'(?:[^,"<]++|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|<[^>]*+(?:>|\Z))*+', re.DOTALL)
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]++\Z")
 # Headers whose grammar holds commas that separate nothing (RFC 3261 §7.3.1, §20.17, §20.36).
 _NOT_LISTS = frozenset(
@@ -35,7 +36,10 @@ _NOT_LISTS = frozenset(
 
 
 def split_list(text: str) -> list[str]:
-    """Split at commas outside quotes and angle brackets; empty elements are left out."""
+    """Split at commas outside quotes and angle brackets; empty elements are left out.
+
+    What follows a quote or an angle bracket that is never closed stays together.
+    """
     if "," not in text:
         return [text] if text else []
     pieces: list[str] = []
@@ -176,9 +180,13 @@ class Headers:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Headers):
             return NotImplemented
-        return [(key, text) for key, _, text in self._items] == [(key, text) for key, _, text in other._items]
+        return self._compared() == other._compared()
 
     __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def _compared(self) -> list[tuple[str, str]]:
+        """Give what equality looks at: Content-Length follows the body, so it says nothing of its own."""
+        return [(key, text) for key, _, text in self._items if key != "content-length"]
 
     def __repr__(self) -> str:
         return f"Headers({list(self)!r})"

@@ -42,7 +42,9 @@ _STATUS_LINE = re.compile(
 _HEADER_NAME = re.compile(r"[A-Za-z0-9.!%*_+`'~-]++\Z")
 _CONTROLS = bytes([*range(9), *range(10, 32), 127])  # all but the tab
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_QUOTED = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_QUOTED = re.compile(
+    r'"[^"\\]*+(?:\\.[^"\\]*+)*+("|\\?\Z)', re.DOTALL
+)  # group 1 is empty or a backslash if open
 _QUOTED_PAIR = re.compile(r"\\[\x00-\x09\x0b\x0c\x0e-\x7f]")
 _FOLD = re.compile(r"\r\n[ \t]+")
 _MANDATORY: tuple[tuple[str, Callable[[str], object]], ...] = (
@@ -158,10 +160,12 @@ def _check_repeated(key: str, one: str, other: str) -> None:
 def _check_controls(start: str, headers: Headers) -> None:
     """Let control characters pass only as quoted pairs inside a quoted string (RFC 3261 §25.1)."""
     for text in (start, *(content for _, content in headers)):
-        if _CONTROL.search(text):
-            bare = _QUOTED.sub(lambda match: _QUOTED_PAIR.sub("", match[0]), text)
-            if _CONTROL.search(bare):
-                raise ParseError("Control character in header")
+        if _CONTROL.search(text) and _CONTROL.search(_QUOTED.sub(_without_pairs, text)):
+            raise ParseError("Control character in header")
+
+
+def _without_pairs(match: re.Match[str]) -> str:
+    return _QUOTED_PAIR.sub("", match[0]) if match[1] == '"' else match[0]
 
 
 def _length(text: str) -> int:

@@ -14,9 +14,7 @@ from sbc.sip.message import Request
 from sbc.sip.names import header_key
 from sbc.sip.uri import Uri
 
-_REQUEST_LINE = re.compile(
-    rb"([A-Za-z0-9.!%*_+`'~-]{1,64})[ \t]+([^\r\n]*?)[ \t]*(?:SIP/|\r|\n|\Z)", re.IGNORECASE
-)
+_METHOD = re.compile(rb"([A-Za-z0-9.!%*_+`'~-]{1,64})[ \t]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _WANTED = frozenset({"via", "from", "to", "call-id", "cseq"})
 # A hostile head is not worth more: real ones hold the five headers well within this.
@@ -28,7 +26,7 @@ def salvage_request(data: bytes) -> Request | None:
     data = bytes(data[:_LOOK_AT_BYTES]).lstrip(b"\r\n")
     head = re.split(rb"\r?\n\r?\n", data, maxsplit=1)[0]
     first_line, _, rest = head.partition(b"\n")
-    match = _REQUEST_LINE.match(first_line[:8192])
+    match = _METHOD.match(first_line)
     if match is None or match[1] == b"ACK" or first_line[:4].upper() == b"SIP/":
         return None
     text = re.sub(r"\r?\n[ \t]+", " ", rest.decode("utf-8", "surrogateescape"))

@@ -1,4 +1,4 @@
-"""Golden pairs: `NNN-name.sip` holds one message as it came, `NNN-name.json` what must be read in it or refused."""
+"""Golden pairs: `NNN-name.sip` is a message as it came, `NNN-name.json` what it says or why it is refused."""
 
 import json
 from pathlib import Path
