@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from config.checks import check
 from config.environment import overlay
@@ -92,7 +91,7 @@ class _Loading:
     def _report_variable(self, variable: str, message: str) -> None:
         self.problems.append(Problem(variable, None, "", message))
 
-    def _report_invalid(self, detail: ErrorDetails) -> None:
+    def _report_invalid(self, detail: Mapping[str, Any]) -> None:
         path = tuple(part for part in detail["loc"] if part != "[key]")
         message = _in_words(detail, path)
         self.report(path, message)
@@ -113,7 +112,7 @@ def describe(path: KeyPath, tree: Tree) -> str:
     return ": ".join(words)
 
 
-def _follows(detail: ErrorDetails, wrong: set[tuple[int | str, ...]]) -> bool:
+def _follows(detail: Mapping[str, Any], wrong: set[tuple[int | str, ...]]) -> bool:
     """Tell whether a problem is only the consequence of another, which is reported itself."""
     path = tuple(detail["loc"])
     if detail["type"] == "too_short":  # items that are wrong do not count as items
@@ -138,8 +137,8 @@ _CANNOT_CHOOSE = {
 }
 
 
-def _in_words(detail: ErrorDetails, path: KeyPath) -> str:
-    kind, message = detail["type"], detail["msg"]
+def _in_words(detail: Mapping[str, Any], path: KeyPath) -> str:
+    kind, message = str(detail["type"]), str(detail["msg"])
     if kind == "extra_forbidden":
         return _unknown_key(path)
     if kind == "missing":

@@ -9,10 +9,8 @@ import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from config.settings import Settings
 from config.shape import Shape, fields_of
@@ -92,7 +90,7 @@ def _default(model: type[BaseModel], name: str, field: FieldInfo) -> str:
 
 
 def _literal(value: Any) -> str:
-    if value is None or value is PydanticUndefined:
+    if value is None:
         return ""
     if isinstance(value, bool):
         return "`true`" if value else "`false`"
@@ -130,18 +128,17 @@ def _type(annotation: Any, metadata: list[Any]) -> str:
     return _PLAIN[annotation] + _bounds(metadata)
 
 
+_SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
+
+
 def _bounds(metadata: list[Any]) -> str:
-    words: list[str] = []
-    for item in metadata:
-        for bound in getattr(item, "metadata", [item]):  # a nested Field keeps its own list
-            if isinstance(bound, Gt):
-                words.append(f"> {bound.gt}")
-            elif isinstance(bound, Ge):
-                words.append(f"≥ {bound.ge}")
-            elif isinstance(bound, Lt):
-                words.append(f"< {bound.lt}")
-            elif isinstance(bound, Le):
-                words.append(f"≤ {bound.le}")
+    words = [
+        f"{sign} {getattr(bound, name)}"
+        for item in metadata
+        for bound in getattr(item, "metadata", [item])  # a nested Field keeps its own list
+        for name, sign in _SIGNS.items()
+        if getattr(bound, name, None) is not None
+    ]
     return f" ({', '.join(words)})" if words else ""
 
 

@@ -249,6 +249,11 @@ class _Counts(Collector):
             ["certificate"],
             [((name,), until - now) for name, until in list(self.certificates.items())],
         )
+        yield from self._about_directories(now)
+        for name, (documentation, read) in list(self.watched.items()):
+            yield _gauge(name.removeprefix("trunkline_"), documentation, [], [((), read())])
+
+    def _about_directories(self, now: float) -> Iterator[Metric]:
         directories = list(self.directories.items())
         yield _gauge(
             "directory_people",
@@ -262,8 +267,6 @@ class _Counts(Collector):
             ["tenant"],
             [((tenant,), now - at) for tenant, (_, at) in directories],
         )
-        for name, (documentation, read) in list(self.watched.items()):
-            yield _gauge(name.removeprefix("trunkline_"), documentation, [], [((), read())])
 
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
