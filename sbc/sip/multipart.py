@@ -68,6 +68,8 @@ def parse_multipart(body: bytes, boundary: str) -> list[Part]:
 
 
 def _part(data: bytes) -> Part:
+    if not data:
+        return Part((), b"")
     if data[:2] == b"\r\n" or data[:1] == b"\n":
         return Part((), data[2:] if data[:1] == b"\r" else data[1:])
     match = re.search(rb"\r?\n\r?\n", data)

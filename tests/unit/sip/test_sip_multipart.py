@@ -58,3 +58,7 @@ def test_a_boundary_inside_a_part_is_never_written() -> None:
     with pytest.raises(LocalError):
         encode_multipart([Part((), b"--x")], "x")
     assert boundary_of('multipart/mixed; boundary="a;b"'.replace(";b", "=b")) == "a=b"
+
+
+def test_one_line_end_may_close_a_delimiter_and_open_the_next() -> None:
+    assert parse_multipart(b"--x\r\n--x--", "x") == [Part((), b"")]
