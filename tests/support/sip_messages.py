@@ -53,10 +53,11 @@ vias = st.builds(
 def messages(draw: st.DrawFn) -> bytes:
     """Draw a valid message: request or response, long or compact names in any case, any body."""
     method = draw(st.sampled_from(["INVITE", "OPTIONS", "BYE", "x.y!"]) | tokens)
-    if draw(st.booleans()):
-        start = f"{method} {draw(uris)} SIP/2.0"
-    else:
-        start = f"SIP/2.0 {draw(st.integers(100, 699))} {draw(values)}"
+    start = (
+        f"{method} {draw(uris)} SIP/2.0"
+        if draw(st.booleans())
+        else f"SIP/2.0 {draw(st.integers(100, 699))} {draw(values)}"
+    )
     body = draw(st.binary(max_size=60))
     headers = [
         (draw(st.sampled_from(["Via", "VIA", "v", "via"])), draw(vias)),
