@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from config.settings import Settings
 from config.trunks import Target
 from config.trunks import Trunk as TrunkSettings
@@ -62,7 +64,9 @@ class Trunk:
         username, password = self.settings.auth_username, self.settings.auth_password
         if username is None or password is None:
             return None
-        return DigestClient(username, password.get_secret_value(), realm=self.settings.auth_realm)
+        return DigestClient(
+            username, password.get_secret_value(), cnonce=lambda: secrets.token_hex(8), realm=self.settings.auth_realm
+        )
 
     def __repr__(self) -> str:
         return f"<Trunk {self.name}>"
