@@ -41,10 +41,14 @@ def _rtpengine_streams(reply: dict[str, Value], now_epoch_s: float) -> list[Stre
     found: list[StreamStats] = []
     for tag, leg in _dict(reply.get("tags")).items():
         other = _first_subscriber(_dict(leg))
-        for media in _list(_dict(leg).get("medias")):
-            for stream in _list(_dict(media).get("streams")):
-                if b"RTP" in _list(_dict(stream).get("flags")):
-                    found.append(_rtpengine_stream(tag, other, _dict(stream), reports, now_epoch_s))
+        streams = [
+            _dict(s) for media in _list(_dict(leg).get("medias")) for s in _list(_dict(media).get("streams"))
+        ]
+        found += [
+            _rtpengine_stream(tag, other, stream, reports, now_epoch_s)
+            for stream in streams
+            if b"RTP" in _list(stream.get("flags"))
+        ]
     return found
 
 
