@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
+from config.trunks import Target
 from sbc.b2bua.leg import Leg, Scheduler
 from sbc.b2bua.path import Receiver
+from sbc.connector import Connector, Failed, Use
 from sbc.sip.auth import DigestClient
 from sbc.sip.errors import ParseError
 from sbc.sip.message import Request, Response
@@ -32,6 +34,7 @@ from sbc.sip.transactions import (
     TransactionFailed,
     TransactionLayer,
 )
+from sbc.sip.uri import Uri
 from sbc.transport import Flow
 from sbc.trunks.trunk import Trunk
 
@@ -74,6 +77,8 @@ class Endpoint:
         max_transactions: int,
     ) -> None:
         self.scheduler: Scheduler = loop
+        self.connector: Connector
+        """Set by the service once the sockets exist."""
         self.trunks = trunks
         self.taker: CallTaker
         self._loop = loop
@@ -81,7 +86,9 @@ class Endpoint:
         self._legs: dict[tuple[str, str], Leg] = {}
         self._timer: Handle | None = None
         self._timer_at = 0.0
-        self.layer = TransactionLayer(timers, branch=new_branch, tag=new_tag, max_server_transactions=max_transactions)
+        self.layer = TransactionLayer(
+            timers, branch=new_branch, tag=new_tag, max_server_transactions=max_transactions
+        )
 
     # ---- from the wire ---------------------------------------------------------------------------------------------
 
@@ -99,7 +106,7 @@ class Endpoint:
             self._counter.sent(response)
             flow.send(response.encode())
 
-    def on_flow_closed(self, flow: Flow) -> None:
+    def on_flow_closed(self, flow: Flow, _reason: str) -> None:
         """Fail what still waits for an answer on a connection that is gone."""
         self._run(self.layer.flow_failed(flow, self._loop.time()))
 
@@ -107,11 +114,11 @@ class Endpoint:
         for effect in effects:
             if isinstance(effect, Send):
                 self._counter.sent(effect.message)
-                effect.flow.send(effect.data)
+                cast("Flow", effect.flow).send(effect.data)
             elif isinstance(effect, ResponseReceived):
                 effect.txn.user.on_response(effect.response)
             elif isinstance(effect, RequestReceived):
-                self._on_request(effect.txn, effect.request, effect.flow)
+                self._on_request(effect.txn, effect.request, cast("Flow", effect.flow))
             elif isinstance(effect, AckReceived):
                 self._on_ack(effect.request)
             elif isinstance(effect, TransactionEnded):
@@ -226,6 +233,14 @@ class Endpoint:
         self._counter.sent(request)
         flow.send(request.encode())
 
+    def with_flow(self, trunk: Trunk, next_hop: Uri, use: Use, failed: Failed) -> None:
+        """Find or dial a connection towards a dialog's next hop."""
+        self.connector.with_next_hop(trunk, next_hop, use, failed)
+
+    def with_target(self, trunk: Trunk, target: Target, use: Use, failed: Failed) -> None:
+        """Find or dial a connection to a trunk's target."""
+        self.connector.with_target(trunk, target, use, failed)
+
     def contact(self, trunk: Trunk, flow: Flow, user: str) -> str:
         """Return our Contact value on ``trunk``."""
         return trunk.contact(flow, user)
@@ -241,6 +256,11 @@ class Endpoint:
     def detach(self, call_id: str, local_tag: str) -> None:
         """Deliver no more."""
         self._legs.pop((call_id, local_tag), None)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests of ours wait for a final response."""
+        return self.layer.waiting
 
     @property
     def dialogs(self) -> int:

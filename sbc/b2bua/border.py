@@ -107,14 +107,16 @@ class Border:
             return
         unsupported = [option for option in request.headers.values("Require") if option.lower() != "timer"]
         if unsupported:
-            headers = (("Unsupported", ", ".join(unsupported)),)
-            self._core.respond(txn, request.response(420, to_tag=self._core.new_tag(), headers=headers))
+            missing = (("Unsupported", ", ".join(unsupported)),)
+            self._core.respond(txn, request.response(420, to_tag=self._core.new_tag(), headers=missing))
             return
         try:
             session_description(request)
         except ParseError as error:
             headers = (("Accept", "application/sdp"),) if error.status == 415 else ()
-            response = request.response(error.status, error.reason, to_tag=self._core.new_tag(), headers=headers)
+            response = request.response(
+                error.status, error.reason, to_tag=self._core.new_tag(), headers=headers
+            )
             self._core.respond(txn, response)
             return
         decision = self._gatekeeper.decide(request, trunk)
@@ -235,6 +237,11 @@ class Border:
     def active_calls(self) -> int:
         """Calls in progress, ringing ones included."""
         return len(self._calls)
+
+    @property
+    def tasks(self) -> int:
+        """Tasks of calls that are not done yet."""
+        return len(self._tasks)
 
     def drain(self) -> None:
         """Take no more calls; those in progress go on."""

@@ -126,7 +126,10 @@ class Call:
             except MediaError as error:
                 self._media_failed(error)
             except SipError as error:
-                log.warning("call ended by unusable session description", extra={"call": self.id, "detail": str(error)})
+                log.warning(
+                    "call ended by unusable session description",
+                    extra={"call": self.id, "detail": str(error)},
+                )
                 self._abandon(488, "Session description unusable", "bad_sdp")
             except Exception:
                 log.exception("call ended by an internal error", extra={"call": self.id})
@@ -193,7 +196,9 @@ class Call:
             return
         self._heard_ringing()
         if self.a.offer is None or self.a.trunk.settings.ring_policy == "183-to-180":
-            self._ring(180, None)  # RFC 3261 §13.2.1: an unreliable 18x cannot carry the offer of an offerless INVITE
+            self._ring(
+                180, None
+            )  # RFC 3261 §13.2.1: an unreliable 18x cannot carry the offer of an offerless INVITE
             return
         answer = await self._answer(self.a, self.b, sdp)
         self._ring(183 if status != 180 else 180, answer)
@@ -254,7 +259,9 @@ class Call:
         if sdp is None:
             assert leg.local_sdp is not None
             leg.accept_offer(offers.again(leg.local_sdp))
-        elif leg.remote_sdp is not None and leg.local_sdp is not None and offers.unchanged(leg.remote_sdp, sdp):
+        elif (
+            leg.remote_sdp is not None and leg.local_sdp is not None and offers.unchanged(leg.remote_sdp, sdp)
+        ):
             leg.accept_offer(leg.local_sdp)  # a refresh: nothing for the other side to hear of
         elif self._asked_by is not None:
             leg.reject_offer(491)
@@ -288,7 +295,9 @@ class Call:
         asked, self._asked_by = self._asked_by, None
         self._silent_offer = False
         if asked is not None:
-            asked.reject_offer(status if status in (488, 491, 500, 606) else 488, phrase if status != 401 else None)
+            asked.reject_offer(
+                status if status in (488, 491, 500, 606) else 488, phrase if status != 401 else None
+            )
 
     # ---- ending ----------------------------------------------------------------------------------------------------
 
@@ -361,7 +370,12 @@ class Call:
         self._has_media = True
         shaped = offers.shape(sdp, towards.trunk.offer_shape)
         return await self._media.offer(
-            self.id, leg.id, shaped, towards=towards.trunk.media, received_on=leg.trunk.media, to_tag=towards.id
+            self.id,
+            leg.id,
+            shaped,
+            towards=towards.trunk.media,
+            received_on=leg.trunk.media,
+            to_tag=towards.id,
         )
 
     async def _answer(self, asked: Leg, answering: Leg, sdp: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""One leg of a call: a user agent on one dialog (RFC 3261 §12–§15), and what it tells the call.
+"""One leg of a call: a user agent on one dialog (RFC 3261 §12 to §15), and what it tells the call.
 
 A leg answers for SIP with its peer at once (200 to BYE, 491 on glare, 481, ACKs, refreshes) and hands the rest to the call as
 :mod:`sbc.b2bua.events`. It never sees the other leg. `InboundLeg` and `OutboundLeg` add how a dialog comes to be; here is
@@ -237,7 +237,9 @@ class Leg:
             sdp = session_description(request)
         except ParseError as error:
             accept = (("Accept", "application/sdp"),) if error.status == 415 else ()
-            self.core.respond(txn, request.response(error.status, error.reason, to_tag=self.local_tag, headers=accept))
+            self.core.respond(
+                txn, request.response(error.status, error.reason, to_tag=self.local_tag, headers=accept)
+            )
             return
         refusal = self._offer_refusal(request)
         if refusal is not None:
@@ -267,11 +269,18 @@ class Leg:
 
     # ---- our own requests ------------------------------------------------------------------------------------------
 
-    def _reinvite(self, sdp: bytes, answered: Callable[[bytes], None], failed: Callable[[int, str], None]) -> None:
+    def _reinvite(
+        self, sdp: bytes, answered: Callable[[bytes], None], failed: Callable[[int, str], None]
+    ) -> None:
         assert self.dialog is not None
         request = self.dialog.request(
             "INVITE",
-            headers=(("Contact", self.contact), *self.trunk.profile.capabilities, *self._session_headers(), *SDP),
+            headers=(
+                ("Contact", self.contact),
+                *self.trunk.profile.capabilities,
+                *self._session_headers(),
+                *SDP,
+            ),
             body=sdp,
         )
         cseq = request.cseq.number

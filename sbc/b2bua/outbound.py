@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from config.trunks import Target
 from sbc.b2bua import session_timer
 from sbc.b2bua.bodies import described
 from sbc.b2bua.events import Answered, EarlyMedia, Refused, Ringing
-from sbc.b2bua.leg import SDP, Emit, Exchange, Leg, TimerHandle, UserAgentCore
-from sbc.b2bua.path import Path
+from sbc.b2bua.leg import Emit, Exchange, Leg, TimerHandle, UserAgentCore
+from sbc.b2bua.path import Path, Receiver
 from sbc.sip.auth import DigestClient
 from sbc.sip.dialog import Dialog
 from sbc.sip.message import Request, Response
 from sbc.sip.transactions import ClientTransaction
 from sbc.transport import Flow
-from config.trunks import Target
 from sbc.trunks.health import retry_after
 from sbc.trunks.trunk import OutgoingCall, Trunk
 
@@ -38,7 +38,7 @@ class Dialler(Protocol):
     ) -> None:
         """Find or dial a connection to a trunk's target."""
 
-    def send_request(self, request: Request, flow: Flow, trunk: Trunk, user: Exchange) -> ClientTransaction:
+    def send_request(self, request: Request, flow: Flow, trunk: Trunk, user: Receiver) -> ClientTransaction:
         """Start a client transaction."""
 
     def contact(self, trunk: Trunk, flow: Flow, user: str) -> str:
@@ -96,6 +96,7 @@ class OutboundLeg(Leg):
         self._attempt: Attempt | None = None
         self._reaction: TimerHandle | None = None
         self._last_failure = Refused(503, "No target reachable", code="trunk_down", retry_after_s=5)
+        self._call_id = ""
         self._cancelled = False
         self._cancel_reason: str | None = None
 
@@ -178,7 +179,9 @@ class OutboundLeg(Leg):
             lambda kind: self._on_failure(attempt, kind),
         )
         self._stop_reaction()
-        self._reaction = self.core.scheduler.call_later(self.trunk.reaction_timeout_s, lambda: self._no_reaction(attempt))
+        self._reaction = self.core.scheduler.call_later(
+            self.trunk.reaction_timeout_s, lambda: self._no_reaction(attempt)
+        )
         attempt.txn = self._dialler.send_request(attempt.request, flow, self.trunk, exchange)
 
     def _resend_invite(self, attempt: Attempt, *headers: tuple[str, str]) -> bool:
@@ -200,7 +203,12 @@ class OutboundLeg(Leg):
     def _no_reaction(self, attempt: Attempt) -> None:
         """Leave a target that has not even said 100: the next one may be alive."""
         self._reaction = None
-        if attempt is self._attempt and self._state is State.CALLING and not self._cancelled and attempt.txn is not None:
+        if (
+            attempt is self._attempt
+            and self._state is State.CALLING
+            and not self._cancelled
+            and attempt.txn is not None
+        ):
             self.core.cancel(attempt.txn, None)
             self.trunk.health.failed(attempt.target, "no response to INVITE")
             self._last_failure = Refused(503, "Trunk does not respond", code="trunk_down", retry_after_s=5)
@@ -224,7 +232,9 @@ class OutboundLeg(Leg):
             code = "timeout" if kind == "timeout" else "trunk_down"
             self._emit(self, Refused(408 if kind == "timeout" else 503, "Callee side lost", code=code))
         else:
-            self._unreachable(attempt.target, "no response to INVITE" if kind == "timeout" else "connection lost")
+            self._unreachable(
+                attempt.target, "no response to INVITE" if kind == "timeout" else "connection lost"
+            )
 
     def _on_response(self, attempt: Attempt, response: Response) -> None:
         status = response.status
@@ -295,11 +305,11 @@ class OutboundLeg(Leg):
         if response.status == 422 and self._widen_session(attempt, response):
             return
         if response.status == 503:
-            retry_after = retry_after(response)
-            self.trunk.health.shed(attempt.target, retry_after)
-            code = "trunk_shedding" if retry_after is not None else "trunk_down"
+            rest_s = retry_after(response)
+            self.trunk.health.shed(attempt.target, rest_s)
+            code = "trunk_shedding" if rest_s is not None else "trunk_down"
             self._last_failure = Refused(
-                503, response.reason, response.headers.first("Reason"), code, retry_after if retry_after else 5
+                503, response.reason, response.headers.first("Reason"), code, retry_after or 5
             )
             self._try_next()
             return

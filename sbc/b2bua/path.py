@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sbc.sip.message import Request, Response
+from sbc.sip.transactions import ClientTransaction
 from sbc.sip.uri import Uri
 from sbc.transport import Flow
 from sbc.trunks.trunk import Trunk
@@ -31,7 +32,7 @@ class Receiver(Protocol):
 class Sender(Protocol):
     """What a path needs of the endpoint."""
 
-    def send_request(self, request: Request, flow: Flow, trunk: Trunk, user: Receiver) -> object:
+    def send_request(self, request: Request, flow: Flow, trunk: Trunk, user: Receiver) -> ClientTransaction:
         """Start a client transaction on ``flow``."""
 
     def send_stateless(self, request: Request, flow: Flow, trunk: Trunk) -> None:
@@ -66,7 +67,9 @@ class Path:
 
     def send_ack(self, ack: Request) -> None:
         """Send an ACK; when no connection is to be had the peer repeats its 2xx and the next try may succeed."""
-        self._with_flow(lambda flow: self._sender.send_stateless(ack, flow, self._trunk), lambda _reason: None)
+        self._with_flow(
+            lambda flow: self._sender.send_stateless(ack, flow, self._trunk), lambda _reason: None
+        )
 
     def aside(self, next_hop: Callable[[], Uri]) -> Path:
         """Return a path of its own for a second dialog with the same peer (a fork that nobody wants)."""

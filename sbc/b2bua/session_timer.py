@@ -53,19 +53,19 @@ def parse_session_expires(value: str | None) -> tuple[int, str | None] | None:
 
 
 def min_se(headers_value: str | None) -> int:
-    """The peer's smallest acceptable interval in seconds (Min-SE), at least 90."""
+    """Return the peer's smallest acceptable interval in seconds (Min-SE), at least 90."""
     parsed = parse_session_expires(headers_value)
     return max(MIN_SE_S, parsed[0]) if parsed else MIN_SE_S
 
 
 def too_small(request: Request) -> bool:
-    """True when a request asks for an interval below our minimum, which 422 answers (§9)."""
+    """Tell whether a request asks for an interval below our minimum, which 422 answers (§9)."""
     asked = parse_session_expires(request.headers.first("Session-Expires"))
     return asked is not None and asked[0] < MIN_SE_S
 
 
 def supports_timer(message: Request | Response) -> bool:
-    """True when the sender lists ``timer`` in Supported."""
+    """Tell whether the sender lists ``timer`` in Supported."""
     return any(value.strip().lower() == "timer" for value in message.headers.values("Supported"))
 
 
@@ -91,7 +91,7 @@ def accept(request: Request, ours_s: int) -> Accepted:
 
 
 def agreed(response: Response) -> SessionTimer | None:
-    """The session timer that a 2xx to our own request set, seen as the UAC (§7.2)."""
+    """Return the session timer that a 2xx to our own request set, seen as the UAC (§7.2)."""
     parsed = parse_session_expires(response.headers.first("Session-Expires"))
     if parsed is None:
         return None

@@ -80,7 +80,9 @@ class TrunkHealth:
     def rest_s(self) -> int:
         """Seconds until the first shedding target may be asked again; at least 1."""
         now = self.clock()
-        waits = [entry.rest_until - now for entry in self._entries.values() if entry.state is TargetState.SHEDDING]
+        waits = [
+            entry.rest_until - now for entry in self._entries.values() if entry.state is TargetState.SHEDDING
+        ]
         return max(1, round(min(waits, default=1.0)))
 
     @property

@@ -92,7 +92,12 @@ async def probe(prober: Prober, trunk: Trunk, target: Target, cseq: int = 1) -> 
 
     def ask(flow: Flow) -> None:
         request = options(
-            trunk, target, trunk.contact(flow, ""), call_id=prober.new_call_id(), tag=prober.new_tag(), cseq=cseq
+            trunk,
+            target,
+            trunk.contact(flow, ""),
+            call_id=prober.new_call_id(),
+            tag=prober.new_tag(),
+            cseq=cseq,
         )
         prober.send_request(request, flow, trunk, asking)
 
@@ -121,7 +126,12 @@ async def watch(prober: Prober, trunk: Trunk, target: Target) -> None:
                 reason = answer.headers.first("Reason") or ""
                 log.warning(
                     "target answers OPTIONS with a refusal",
-                    extra={"trunk": trunk.name, "peer": target.host, "status": answer.status, "detail": reason},
+                    extra={
+                        "trunk": trunk.name,
+                        "peer": target.host,
+                        "status": answer.status,
+                        "detail": reason,
+                    },
                 )
             trunk.health.reacted(target)
         await asyncio.sleep(interval_s)

@@ -49,7 +49,12 @@ class TalkdeskProfile:
     def outgoing_invite(self, trunk: Trunk, call: OutgoingCall, target: Target) -> InviteShape:
         """Shape an INVITE for the contact centre: the called number at the target, the caller's number at our name."""
         caller = call.caller
-        number = to_e164(caller.user, self._region) or self._settings.default_caller_number or caller.user or "anonymous"
+        number = (
+            to_e164(caller.user, self._region)
+            or self._settings.default_caller_number
+            or caller.user
+            or "anonymous"
+        )
         headers: Headers = (("Session-Expires", str(self._session_expires_s)), ("Min-SE", "90"), *call.passed)
         own = uri(self._settings.fqdn, None, user=number)
         if caller.private:
@@ -60,7 +65,9 @@ class TalkdeskProfile:
             from_ = NameAddr(caller.display, own)
         tail = "" if target.transport == "udp" else f";transport={target.transport}"
         return InviteShape(
-            request_uri=uri(target.host, target.port, user=call.number, parameters=call.parameters, tail=tail),
+            request_uri=uri(
+                target.host, target.port, user=call.number, parameters=call.parameters, tail=tail
+            ),
             from_=from_,
             to=NameAddr("", uri(target.host, None, user=call.number)),
             headers=headers,
@@ -68,7 +75,11 @@ class TalkdeskProfile:
 
     def options_uri(self, target: Target) -> Uri:
         """Return the target's own address."""
-        return uri(target.host, target.port, tail="" if target.transport == "udp" else f";transport={target.transport}")
+        return uri(
+            target.host,
+            target.port,
+            tail="" if target.transport == "udp" else f";transport={target.transport}",
+        )
 
     def caller(self, request: Request) -> Caller:
         """Say who calls: the identity that the trunk asserts (P-Asserted-Identity) before the one that is shown (From).

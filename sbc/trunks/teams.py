@@ -66,7 +66,11 @@ class TeamsProfile:
             from_ = NameAddr(caller.display, uri(self._fqdn, None, user=number, tail=tail))
         return InviteShape(
             request_uri=uri(
-                target.host, target.port, user=call.number, parameters=call.parameters, tail=";user=phone;transport=tls"
+                target.host,
+                target.port,
+                user=call.number,
+                parameters=call.parameters,
+                tail=";user=phone;transport=tls",
             ),
             from_=from_,
             to=NameAddr("", uri(target.host, None, user=call.number, tail=";user=phone")),
@@ -103,4 +107,3 @@ class TeamsProfile:
 def _user_text(user: str) -> str:
     """Keep a user part that is not a number only if it can stand in a URI as it is."""
     return user if re.fullmatch(r"[A-Za-z0-9._+\-]{1,64}", user) else "anonymous"
-

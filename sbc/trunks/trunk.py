@@ -7,11 +7,12 @@ import secrets
 from config.settings import Settings
 from config.trunks import Target
 from config.trunks import Trunk as TrunkSettings
+from sbc.b2bua.offers import OfferShape
 from sbc.media import MediaProfile
 from sbc.media.profiles import media_profile
-from sbc.trunks.health import TrunkHealth
 from sbc.sip.auth import DigestClient
-from sbc.transport import Flow
+from sbc.transport import Flow, Remote
+from sbc.trunks.health import TrunkHealth
 from sbc.trunks.profile import OutgoingCall, Profile, escape_user
 from sbc.trunks.talkdesk import TalkdeskProfile
 from sbc.trunks.teams import TeamsProfile
@@ -27,7 +28,9 @@ class Trunk:
         self.name = settings.name
         self.tenant = settings.tenant
         self.is_teams = settings.kind == "teams"
-        self.profile: Profile = TeamsProfile(settings, whole) if self.is_teams else TalkdeskProfile(settings, whole)
+        self.profile: Profile = (
+            TeamsProfile(settings, whole) if self.is_teams else TalkdeskProfile(settings, whole)
+        )
         self.media: MediaProfile = media_profile(settings.media_profile, interface=settings.media_interface)
         self.targets: tuple[Target, ...] = settings.parsed_targets()
         self.health = TrunkHealth(self.targets)
@@ -37,6 +40,7 @@ class Trunk:
         listener = whole.listener(settings.listener)
         self.listener = listener
         self.advertised_port = listener.advertised_port or listener.port
+        self.offer_shape = OfferShape(hold_is_inactive=self.is_teams, codecs=settings.codecs)
         self.region = whole.tenant(settings.tenant).region
 
     def contact(self, flow: Flow, user: str) -> str:
@@ -55,6 +59,21 @@ class Trunk:
             host = self.settings.fqdn if self.is_teams else self._own_address(flow)
         return f"[{host}]:{self.advertised_port}" if ":" in host else f"{host}:{self.advertised_port}"
 
+    def remote(self, host: str, port: int, transport: str) -> Remote:
+        """Return how to reach an address on this trunk: as whom, and whom to expect."""
+        settings = self.settings
+        secure = transport == "TLS"
+        return Remote(
+            trunk=self.name,
+            host=host,
+            port=port,
+            transport=transport,
+            listener=settings.listener,
+            certificate=settings.certificate if secure else None,
+            ca_file=settings.ca_file if secure else None,
+            accepted_names=settings.accepted_sans if secure else (),
+        )
+
     def _own_address(self, flow: Flow) -> str:
         address = self.listener.address
         return flow.local[0] if address in ("0.0.0.0", "::") else address  # noqa: S104 - compared, not bound
@@ -65,7 +84,10 @@ class Trunk:
         if username is None or password is None:
             return None
         return DigestClient(
-            username, password.get_secret_value(), cnonce=lambda: secrets.token_hex(8), realm=self.settings.auth_realm
+            username,
+            password.get_secret_value(),
+            cnonce=lambda: secrets.token_hex(8),
+            realm=self.settings.auth_realm,
         )
 
     def __repr__(self) -> str:
