@@ -103,12 +103,10 @@ class RelaySupervisor:
     # ---- the process's life ---------------------------------------------------------------------------------
 
     async def _launch(self) -> None:
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *self._options.arguments(),
-            env={**os.environ, "PYTHONPATH": path},
+            env=_environment(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -122,7 +120,7 @@ class RelaySupervisor:
             await self.client.ping()
         except (MediaError, OSError, TimeoutError) as error:
             await self._end_process()
-            raise MediaEngineDown(f"the relay does not start: {error or type(error).__name__}") from error
+            raise MediaEngineDown(f"the relay does not start: {str(error) or type(error).__name__}") from error
         self._on_state(True, "")
 
     async def _keep_alive(self) -> None:
@@ -186,6 +184,12 @@ class RelaySupervisor:
         if self._stderr is not None:
             await self._stderr
             self._stderr = None
+
+
+def _environment() -> dict[str, str]:
+    """Return our environment, in which the relay finds this very package wherever it is started."""
+    root = str(Path(__file__).resolve().parents[2])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
 
 
 async def _ready(process: asyncio.subprocess.Process) -> tuple[str, int]:
