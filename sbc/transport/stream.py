@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from sbc.sip.errors import ParseError
 from sbc.sip.parser import Limits as MessageLimits
@@ -82,8 +82,8 @@ class StreamFlow(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the TCP connection."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        transport = self._transport
         self.local = plain_address(transport.get_extra_info("sockname") or ("", 0))
         self.remote = plain_address(transport.get_extra_info("peername") or ("", 0))
         transport.set_write_buffer_limits(high=self._owner.write_buffer_bytes)
