@@ -120,7 +120,9 @@ class RelaySupervisor:
             await self.client.ping()
         except (MediaError, OSError, TimeoutError) as error:
             await self._end_process()
-            raise MediaEngineDown(f"the relay does not start: {str(error) or type(error).__name__}") from error
+            raise MediaEngineDown(
+                f"the relay does not start: {str(error) or type(error).__name__}"
+            ) from error
         self._on_state(True, "")
 
     async def _keep_alive(self) -> None:

@@ -57,7 +57,7 @@ class Section:
     @property
     def payload_types(self) -> frozenset[int]:
         """The payload types that the peer may send."""
-        return frozenset(int(item) for item in self.formats.split() if item.isdigit() and len(item) < 4)
+        return frozenset(int(item) for item in self.formats.split() if item.isdecimal() and len(item) < 4)
 
     @property
     def clocks(self) -> dict[int, int]:
@@ -67,7 +67,7 @@ class Section:
             number, _, encoding = value.partition(" ")
             name, _, rest = encoding.strip().partition("/")
             rate = rest.partition("/")[0]
-            if number.strip().isdigit() and len(number) < 5 and rate.isdigit() and len(rate) < 8:
+            if number.strip().isdecimal() and len(number) < 5 and rate.isdecimal() and len(rate) < 8:
                 clocks[int(number)] = 0 if name.lower() == "telephone-event" else int(rate)
         return {number: rate for number, rate in clocks.items() if rate > 0}
 
@@ -130,7 +130,7 @@ def rtcp_address(section: Section, host: str, port: int) -> tuple[str, int]:
     """Return where RTCP is wanted (RFC 3605): `a=rtcp`, else the port above RTP's."""
     for value in section.values("rtcp"):
         number, _, rest = value.strip().partition(" ")
-        if number.isdigit() and len(number) < 6 and 0 < int(number) < 65536:
+        if number.isdecimal() and len(number) < 6 and 0 < int(number) < 65536:
             match = _CONNECTION.match(rest.strip())
             return (match.group(2) if match else host), int(number)
     return host, min(port + 1, 65535)

@@ -62,7 +62,8 @@ def _in_place(session: pylibsrtp.Session, packet: Packet, operation: str) -> Tra
     data = binding.ffi.from_buffer("char[]", packet.buffer)
     length = binding.ffi.new("int *")
 
-    def transform(size: int) -> int:
+    def transform(size: int, _alive: pylibsrtp.Session = session) -> int:
+        # `_alive`: the handle is the session's own memory, which must not go before the handle.
         length[0] = size
         return int(length[0]) if function(handle, data, length) == 0 else -1
 
