@@ -58,6 +58,10 @@ class NgClient(asyncio.DatagramProtocol):
         lost, self._calls = sorted(self._calls), set()
         return lost
 
+    def carries(self, call_id: str) -> bool:
+        """Say whether the engine carries that call for us."""
+        return call_id in self._calls
+
     @property
     def calls(self) -> frozenset[str]:
         """The calls that the engine carries for us."""
@@ -85,7 +89,11 @@ class NgClient(asyncio.DatagramProtocol):
         if to_tag is not None and call_id in self._calls:
             arguments["to-tag"] = to_tag
         arguments.update(ng_flags(towards, received_on, offer=True), sdp=sdp)
-        reply = await self._command("offer", arguments)
+        try:
+            reply = await self._command("offer", arguments)
+        except MediaTimeout:
+            self._abandon(call_id, from_tag)
+            raise
         self._calls.add(call_id)
         return _sdp(reply)
 
@@ -114,6 +122,15 @@ class NgClient(asyncio.DatagramProtocol):
     async def query(self, call_id: str) -> CallStats:
         """See MediaEngine."""
         return call_stats(await self._command("query", {"call-id": call_id}), time.time())
+
+    def _abandon(self, call_id: str, from_tag: str) -> None:
+        """Have the engine forget a call whose offer it may have taken without our hearing so."""
+        if self._transport is None or self._loop is None or call_id in self._calls:
+            return
+        arguments = {"call-id": call_id, "from-tag": from_tag, "delete-delay": 0}
+        _, datagram = self._correlator.command("delete", arguments, self._loop.time())
+        self._transport.sendto(datagram)
+        self._arm()
 
     async def _command(self, command: str, arguments: dict[str, object]) -> dict[str, Value]:
         if self._transport is None or self._loop is None:

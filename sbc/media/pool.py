@@ -18,7 +18,6 @@ class MediaPool:
 
     def __init__(self, engines: Sequence[NgClient]) -> None:
         self._engines = tuple(engines)
-        self._homes: dict[str, NgClient] = {}
         self._next = 0
 
     async def offer(
@@ -32,7 +31,7 @@ class MediaPool:
         to_tag: str | None = None,
     ) -> bytes:
         """See MediaEngine; for a new call each engine is tried in turn until one takes it."""
-        home = self._homes.get(call_id)
+        home = self._find(call_id)
         if home is not None:
             return await home.offer(
                 call_id, from_tag, sdp, towards=towards, received_on=received_on, to_tag=to_tag
@@ -42,14 +41,11 @@ class MediaPool:
         failure: MediaEngineDown | MediaTimeout | NoPortsLeft = MediaEngineDown("there is no media engine")
         for engine in engines:
             try:
-                written = await engine.offer(
+                return await engine.offer(
                     call_id, from_tag, sdp, towards=towards, received_on=received_on, to_tag=to_tag
                 )
             except (MediaEngineDown, MediaTimeout, NoPortsLeft) as error:
                 failure = error
-                continue
-            self._homes[call_id] = engine
-            return written
         raise failure
 
     async def answer(
@@ -69,7 +65,7 @@ class MediaPool:
 
     async def delete(self, call_id: str, from_tag: str) -> CallStats:
         """See MediaEngine; a call that no engine took has no statistics."""
-        home = self._homes.pop(call_id, None)
+        home = self._find(call_id)
         return CallStats() if home is None else await home.delete(call_id, from_tag)
 
     async def query(self, call_id: str) -> CallStats:
@@ -77,7 +73,10 @@ class MediaPool:
         return await self._home(call_id).query(call_id)
 
     def _home(self, call_id: str) -> NgClient:
-        try:
-            return self._homes[call_id]
-        except KeyError:
-            raise UnknownCall("no media engine has that call") from None
+        home = self._find(call_id)
+        if home is None:
+            raise UnknownCall("no media engine has that call")
+        return home
+
+    def _find(self, call_id: str) -> NgClient | None:
+        return next((engine for engine in self._engines if engine.carries(call_id)), None)

@@ -99,8 +99,22 @@ def _interface(text: str) -> Interface:
     name, slash, rest = text.partition("/")
     if not slash:
         name, rest = "default", text
-    bind, _, advertised = rest.partition("!")
-    return Interface(name, str(ipaddress.ip_address(bind)), str(ipaddress.ip_address(advertised or bind)))
+    bind, _, written = rest.partition("!")
+    advertised = ipaddress.ip_address(written or bind)
+    if advertised.is_unspecified:
+        advertised = _own_address(advertised.version)
+    return Interface(name, str(ipaddress.ip_address(bind)), str(advertised))
+
+
+def _own_address(version: int) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the address that this machine sends from: what to write when nobody said. Sends nothing."""
+    family, elsewhere = (socket.AF_INET, "192.0.2.1") if version == 4 else (socket.AF_INET6, "2001:db8::1")
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect((elsewhere, 9))
+            return ipaddress.ip_address(sock.getsockname()[0].partition("%")[0])
+        except OSError:
+            return ipaddress.ip_address("127.0.0.1" if version == 4 else "::1")
 
 
 def _ports(text: str) -> tuple[int, int]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import sys
 import time
+import traceback
 from collections.abc import Callable
 
 from sbc.media.bencode import decode_dict, encode
@@ -69,7 +71,10 @@ class Loop:
             for fd, _ in ready:
                 callback = callbacks.get(fd)  # an earlier packet of this turn may have ended the call
                 if callback is not None:
-                    callback()
+                    try:
+                        callback()
+                    except Exception:  # noqa: BLE001 - a bug costs one packet, never every call's media
+                        traceback.print_exc(file=sys.stderr)
             if now >= due:
                 due = now + _HOUSEKEEPING_S
                 housekeeping(now)
@@ -114,3 +119,6 @@ class NgServer:
             return encode(self._commands.execute(decode_dict(body), now))
         except MediaProtocolError as error:
             return encode({"result": "error", "error-reason": error.reason})
+        except Exception as error:  # noqa: BLE001 - a bug costs one command, never every call's media
+            traceback.print_exc(file=sys.stderr)
+            return encode({"result": "error", "error-reason": f"internal fault: {type(error).__name__}"})

@@ -36,7 +36,7 @@ class SrtpStream:
         policy = pylibsrtp.Policy(key=line.key, ssrc_type=kind, srtp_profile=profile)
         policy.window_size = _WINDOW
         self._session = pylibsrtp.Session(policy)
-        transform = _by_copy if _binding() is None else _in_place
+        transform = _by_copy if _binding(self._session) is None else _in_place
         if inbound:
             self.rtp = transform(self._session, packet, "unprotect")
             self.rtcp = transform(self._session, packet, "unprotect_rtcp")
@@ -48,11 +48,12 @@ class SrtpStream:
             self.rtcp = transform(self._session, packet, "protect_rtcp")
 
 
-def _binding() -> Any | None:
+def _binding(session: pylibsrtp.Session) -> Any | None:
     """Return pylibsrtp's binding when it has what is needed, else None."""
     binding = getattr(pylibsrtp, "_binding", None)
-    fit = binding is not None and hasattr(pylibsrtp.Session(), "_srtp")
-    return binding if fit and hasattr(binding.lib, "srtp_unprotect_rtcp") else None
+    if binding is None or not hasattr(session, "_srtp") or not hasattr(binding.lib, "srtp_unprotect_rtcp"):
+        return None
+    return binding
 
 
 def _in_place(session: pylibsrtp.Session, packet: Packet, operation: str) -> Transform:

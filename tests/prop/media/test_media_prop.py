@@ -61,7 +61,8 @@ def mutated_sdp(draw):
         at = draw(st.integers(0, len(data)))
         cut = draw(st.integers(0, 12))
         data[at : at + cut] = draw(
-            st.binary(max_size=8) | st.sampled_from([b"\r\n", b"m=audio ", b":", b" ", b"65536"])
+            st.binary(max_size=8)
+            | st.sampled_from([b"\r\n", b"m=audio ", b":", b" ", b"65536", "²".encode(), "٣".encode()])
         )
     return bytes(data)
 

@@ -82,7 +82,7 @@ def load(packet: Packet, data: bytes) -> int:
 @pytest.fixture(params=["in place", "by copy"])
 def way(request, monkeypatch):
     if request.param == "by copy":
-        monkeypatch.setattr(srtp, "_binding", lambda: None)
+        monkeypatch.setattr(srtp, "_binding", lambda _session: None)
 
 
 @pytest.mark.usefixtures("way")
