@@ -45,6 +45,7 @@ KIND_DEFAULTS: dict[str, dict[str, Any]] = {
         "require_client_certificate": False,
         "accept_server_auth_only": False,
         "options_interval_s": 0.0,
+        "reuse_inbound": True,
         "media_profile": "rtp",
     },
 }
@@ -171,7 +172,8 @@ class Trunk(Section):
     options_interval_s: SecondsOrOff = 0.0
     """How often each target is asked OPTIONS; 0 never. Default for Teams: 60. Seconds."""
     reuse_inbound: bool = False
-    """Whether requests may go out on a connection that the peer opened (never for Teams)."""
+    """Whether requests of a call may go out on the connection that the peer opened for it. Default for Talkdesk: true;
+    never for Teams, which takes requests only on connections that we opened."""
 
     media_profile: Literal["teams", "rtp", "srtp"] = "rtp"
     """`teams`: SRTP by SDES as Teams takes it; `srtp`: the same for others; `rtp`: plain. Default by kind."""

@@ -160,7 +160,7 @@ class Application:
         found: dict[str, Directory] = {}
         for tenant in self._settings.tenants:
             if tenant.directory is not None:
-                directory = Directory(tenant.name, tenant.directory, tenant.region, self._bus)
+                directory = Directory(tenant.name, tenant.directory, self._bus)
                 await directory.start()
                 stack.push_async_callback(directory.stop)
                 found[tenant.name] = directory

@@ -97,10 +97,27 @@ def sandbox(as_json: JsonOption = False) -> None:
 @app.command()
 def call(
     target: Annotated[str, typer.Argument(help="Whom to call: a number, an e-mail address or an extension.")],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            envvar=CONFIG_VARIABLE,
+            help="The node's configuration file; else the sandbox's.",
+        ),
+    ] = None,
+    transport: Annotated[
+        str | None, typer.Option(help="How to reach the node: udp, tcp or tls; else as the trunk's listener.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(help="How long to listen after the answer.", min=1.0, max=60.0)
+    ] = 3.0,
+    number: Annotated[str, typer.Option("--from", help="The caller's number.")] = "+14255550190",
     as_json: JsonOption = False,
 ) -> None:
     """Place a real test call through the running node: set-up time, both audio directions and the ladder."""
-    raise typer.Exit(_call("sandbox.testcall", "main", target, as_json=as_json))
+    options = {"config": config, "transport": transport, "seconds": seconds, "number": number}
+    raise typer.Exit(_call("sandbox.testcall", "main", target, as_json=as_json, **options))
 
 
 @app.command()

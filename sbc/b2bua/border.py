@@ -101,23 +101,9 @@ class Border:
 
     def on_invite(self, txn: ServerTransaction, request: Request, flow: Flow, trunk: Trunk) -> None:
         """Take an INVITE outside of any dialog."""
-        if session_timer.too_small(request):
-            headers = (("Min-SE", str(session_timer.MIN_SE_S)),)
-            self._core.respond(txn, request.response(422, to_tag=self._core.new_tag(), headers=headers))
-            return
-        unsupported = [option for option in request.headers.values("Require") if option.lower() != "timer"]
-        if unsupported:
-            missing = (("Unsupported", ", ".join(unsupported)),)
-            self._core.respond(txn, request.response(420, to_tag=self._core.new_tag(), headers=missing))
-            return
-        try:
-            session_description(request)
-        except ParseError as error:
-            headers = (("Accept", "application/sdp"),) if error.status == 415 else ()
-            response = request.response(
-                error.status, error.reason, to_tag=self._core.new_tag(), headers=headers
-            )
-            self._core.respond(txn, response)
+        objection = _objection(request)
+        if objection is not None:
+            self._refuse(txn, request, trunk, objection)
             return
         decision = self._gatekeeper.decide(request, trunk)
         if isinstance(decision, Refused):
@@ -272,6 +258,25 @@ class Border:
             entry = self._calls.get(call_id)
             if entry is not None:
                 entry.call.post(None, MediaLost(detail))
+
+
+def _objection(request: Request) -> Refused | None:
+    """Say what makes an INVITE unusable whoever it is for (RFC 3261 §8.2), or ``None``."""
+    if session_timer.too_small(request):
+        smallest = (("Min-SE", str(session_timer.MIN_SE_S)),)
+        return Refused(422, "Session Interval Too Small", "malformed", "session interval too small", smallest)
+    unknown = [option for option in request.headers.values("Require") if option.lower() != "timer"]
+    if unknown:
+        text = ", ".join(unknown)
+        return Refused(420, "Bad Extension", "unsupported", f"not supported: {text}", (("Unsupported", text),))
+    try:
+        session_description(request)
+        if request.contact is None or request.contact.uri.scheme not in ("sip", "sips"):
+            return Refused(400, "Missing Contact header", "malformed", "an INVITE needs a Contact")
+    except ParseError as error:
+        accept = (("Accept", "application/sdp"),) if error.status == 415 else ()
+        return Refused(error.status, error.reason, "malformed", error.reason, accept)
+    return None
 
 
 def _direction(trunk_in: Trunk) -> Direction:

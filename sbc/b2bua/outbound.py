@@ -309,7 +309,7 @@ class OutboundLeg(Leg):
             self.trunk.health.shed(attempt.target, rest_s)
             code = "trunk_shedding" if rest_s is not None else "trunk_down"
             self._last_failure = Refused(
-                503, response.reason, response.headers.first("Reason"), code, retry_after or 5
+                503, response.reason, response.headers.first("Reason"), code, rest_s or 5
             )
             self._try_next()
             return

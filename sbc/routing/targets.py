@@ -13,14 +13,20 @@ from sbc.routing.numbers import to_e164
 from sbc.sip.uri import Uri, unescape
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Protocol):
     """A person as far as routing needs to know."""
 
-    person_id: str
-    name: str
-    number: str | None
-    """The business phone as the directory has it: maybe missing, maybe not E.164."""
+    @property
+    def person_id(self) -> str:
+        """The directory's id of the person."""
+
+    @property
+    def name(self) -> str:
+        """Display name."""
+
+    @property
+    def number(self) -> str | None:
+        """The business phone as the directory has it: maybe missing, maybe not E.164."""
 
 
 class TargetResolver(Protocol):

@@ -87,6 +87,11 @@ class TransactionLayer:
     def __len__(self) -> int:
         return len(self._clients) + len(self._servers)
 
+    @property
+    def waiting(self) -> int:
+        """How many requests of ours have no final response yet."""
+        return sum(txn.state in (State.CALLING, State.TRYING, State.PROCEEDING) for txn in self._clients.values())
+
     # ---- messages in -----------------------------------------------------------------------------------------------
 
     def receive(self, message: Request | Response, flow: FlowLike, now: float) -> list[Effect]:

@@ -7,6 +7,7 @@ Prints one line of JSON when it is ready: {"ng": ["127.0.0.1", 40123], "pid": 1}
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import ipaddress
 import json
@@ -68,7 +69,8 @@ def _stop_when_told(loop: Loop, *, until_stdin_closes: bool) -> None:
             loop.stop()
 
     if until_stdin_closes:
-        loop.watch_fd(0, on_stdin)
+        with contextlib.suppress(PermissionError):  # a file or /dev/null never closes
+            loop.watch_fd(0, on_stdin)
 
 
 def _allow_many_files() -> None:
