@@ -247,7 +247,7 @@ class Leg:
             return
         rtcp = 192 <= buffer[1] <= 223
         if not self.latch.expects(address) and (
-            False or (not rtcp and buffer[1] & 0x7F not in self._payload_types)
+            (rtcp and not self.secure) or (not rtcp and buffer[1] & 0x7F not in self._payload_types)
         ):
             self.counters.strays += 1
         elif rtcp:
