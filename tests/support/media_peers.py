@@ -147,15 +147,17 @@ class Phone:
 class HandRelay:
     """The relay's commands and sockets, without its process: time stands still unless a test moves it."""
 
-    def __init__(self, *, first: int = 20000, last: int = 20099, idle_s: float = 3600.0) -> None:
+    def __init__(
+        self, *, first: int = 20000, last: int = 20099, idle_s: float = 3600.0, bind: str = "127.0.0.1"
+    ) -> None:
         self.packet = Packet()
         self.now = 1000.0
         self._callbacks: dict[int, Callable[[], None]] = {}
         pool = PortPool(first, last, 5.0, random.Random(7).shuffle)
         self.pool = pool
-        interfaces = (Interface("default", "127.0.0.1", "192.0.2.7"),)
+        interfaces = (Interface("default", bind, "2001:db8::7" if ":" in bind else "192.0.2.7"),)
         self.commands = Commands(
-            RelaySettings(interfaces, session_idle_s=idle_s), {"127.0.0.1": pool}, self, self.packet
+            RelaySettings(interfaces, session_idle_s=idle_s), {bind: pool}, self, self.packet
         )
 
     def watch(self, sock: socket.socket, callback: Callable[[], None]) -> None:

@@ -101,7 +101,7 @@ def raw_ng(address: tuple[str, int]) -> socket.socket:
     return sock
 
 
-async def test_a_repeated_command_is_answered_from_memory(relay, phones):
+async def test_a_repeated_command_is_answered_from_memory_and_not_carried_out_again(relay, phones):
     command = {"command": "offer", "call-id": "x", "from-tag": "a", "sdp": phones().sdp()}
     with raw_ng(relay.address) as sock:
         answers = []
@@ -111,6 +111,9 @@ async def test_a_repeated_command_is_answered_from_memory(relay, phones):
         assert answers[0] == answers[1] == answers[2]
         sock.send(b"stat " + encode({"command": "statistics"}))
         assert decode_dict(sock.recv(65535)[5:])["calls"] == 1
+        for _ in range(2):
+            sock.send(b"gone " + encode({"command": "delete", "call-id": "x", "from-tag": "a"}))
+            assert len(decode_dict(sock.recv(65535)[5:])["streams"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -200,6 +203,25 @@ async def test_what_is_in_flight_fails_when_the_engine_is_lost():
             await task
         with pytest.raises(MediaEngineDown):
             await client.ping()
+
+
+async def test_an_offer_given_up_on_is_taken_back_so_that_no_port_stays_taken(phones):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.setblocking(False)
+        client = NgClient(timeout_s=0.1)
+        await client.connect(*mute.getsockname())
+        with pytest.raises(MediaTimeout):
+            await client.offer("x", "a", phones().sdp(), towards=RTP, received_on=RTP)
+        commands = []
+        async with asyncio.timeout(2):
+            while b"delete" not in commands:
+                datagram = await asyncio.get_running_loop().sock_recv(mute, 65535)
+                command = decode_dict(datagram.partition(b" ")[2])
+                commands.append(command["command"])
+                assert command["call-id"] == b"x"
+        assert commands[0] == b"offer"
+        client.close()
 
 
 async def test_nobody_there_is_told_from_a_mute_engine():

@@ -414,3 +414,45 @@ def test_an_unknown_interface_is_refused(relay, phones):
 def test_deleting_what_is_not_there_is_no_error(relay):
     reply = relay.command("delete", call_id="nobody", from_tag="a")
     assert reply == {"result": "ok", "warning": "Unknown call-id", "streams": []}
+
+
+def test_our_rollover_towards_a_peer_goes_on_over_a_re_offer(relay, phones):
+    a, b = phones(), phones(key=KEY_B)
+    connect(relay, a, b)
+    for seq in (65535, 0):
+        through(relay, a, b, rtp_packet(seq))
+    offer(relay, a.sdp("inactive"), "RTP/SAVP", tags=("a", "b"))
+    answer(relay, b.sdp("inactive"))
+    through(relay, a, b, rtp_packet(1))
+
+
+def test_another_party_at_the_same_address_is_learned_anew(relay, phones):
+    a, b, nated, other = phones(), phones(), phones(), phones()
+    connect(relay, a, b)
+    nated.target = other.target = b.target
+    through(relay, nated, a, rtp_packet(1))
+    other.send(rtp_packet(1))
+    relay.pump()
+    assert not a.waiting()
+    b.origin = 2
+    answer(relay, b.sdp())
+    through(relay, other, a, rtp_packet(2))
+    through(relay, a, other, rtp_packet(2))
+
+
+def test_m_lines_once_there_stay_when_a_later_offer_forgets_them(relay, phones):
+    a, b = phones(), phones()
+    offer(relay, a.sdp() + b"m=video 5004 RTP/AVP 96\r\n", "RTP/AVP")
+    assert answer(relay, b.sdp()).count(b"m=") == 2
+    offer(relay, a.sdp(), "RTP/AVP", tags=("a", "b"))
+    assert answer(relay, b.sdp()).count(b"m=video 0 ") == 1
+
+
+def test_ipv6_media_is_relayed_and_written(phones):
+    relay = HandRelay(bind="::1")
+    a, b = phones(host="::1"), phones(host="::1", key=KEY_B)
+    offered = connect(relay, a, b)
+    assert b"c=IN IP6 2001:db8::7\r\n" in offered
+    through(relay, a, b, rtp_packet(1))
+    through(relay, b, a, rtp_packet(1))
+    relay.close()
