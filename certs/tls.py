@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from OpenSSL import SSL, crypto
+from OpenSSL import SSL
 
 from certs.errors import CertificateError
 from certs.identity import Identity
@@ -32,10 +32,10 @@ def _context(method: int, identity: Identity | None, ca_file: Path | None) -> SS
     except SSL.Error:
         raise CertificateError(f"{ca_file}: holds no certificate authority in PEM form") from None
     if identity is not None:
-        context.use_certificate(crypto.X509.from_cryptography(identity.certificate))
+        context.use_certificate(identity.certificate)
         for intermediate in identity.chain:
-            context.add_extra_chain_cert(crypto.X509.from_cryptography(intermediate))
-        context.use_privatekey(crypto.PKey.from_cryptography_key(identity.key))  # type: ignore[arg-type]  # RSA and EC are taken
+            context.add_extra_chain_cert(intermediate)
+        context.use_privatekey(identity.key)  # type: ignore[arg-type]  # OpenSSL refuses what it cannot use
     return context
 
 

@@ -79,9 +79,15 @@ class Phone(Agent):
         return await self.flow(Remote("sbc", host, port, self._kind, "phone", None, self._ca_file, (name,)))
 
     async def invite(
-        self, uri: str, flow: Flow, *, number: str = "+14255550190", name: str = "Agent Example"
+        self,
+        uri: str,
+        flow: Flow,
+        *,
+        number: str = "+14255550190",
+        name: str = "Agent Example",
+        offer: bool = True,
     ) -> tuple[PhoneCall, Exchange]:
-        """Send an INVITE; the exchange brings its responses, `finish` acknowledges the final one."""
+        """Send an INVITE, with or without an offer; the exchange brings its responses, `accept` acknowledges a 200."""
         media = RtpPhone(self.address, self.print, secure=False, echo=False)
         await media.open()
         request = Request(
@@ -96,9 +102,9 @@ class Phone(Agent):
                 ("Contact", self._contact),
                 *METHODS,
                 ("Supported", "timer"),
-                ("Content-Type", "application/sdp"),
+                *((("Content-Type", "application/sdp"),) if offer else ()),
             ),
-            media.describe(),
+            media.describe() if offer else b"",
         )
         call = PhoneCall(None, media, flow)
         self.calls[request.call_id] = call
@@ -109,13 +115,18 @@ class Phone(Agent):
 
         return call, self.request(request, flow, self._sent_by, heard)
 
-    def accept(self, call: PhoneCall, exchange: Exchange, final: Response) -> None:
-        """Acknowledge the 200 and let the audio begin."""
+    def accept(
+        self, call: PhoneCall, exchange: Exchange, final: Response, *, answer_in_ack: bool = False
+    ) -> None:
+        """Acknowledge the 200, with our answer when it brought the offer, and let the audio begin."""
         assert exchange.txn is not None
         call.dialog = Dialog.from_invite_sent(exchange.txn.request, final)
         call.media.connect(final.body)
         call.answered.set()
-        self.ack(call.dialog.ack(final.cseq.number), call.flow, self._sent_by)
+        headers = (("Content-Type", "application/sdp"),) if answer_in_ack else ()
+        body = call.media.describe() if answer_in_ack else b""
+        ack = call.dialog.ack(final.cseq.number, headers=headers, body=body)
+        self.ack(ack, call.flow, self._sent_by)
 
     async def hang_up(self, call: PhoneCall) -> None:
         """Send BYE and wait for its answer."""
