@@ -192,9 +192,9 @@ class Hub(Agent):
             self._refuse(txn, request, busy[person.behaviour == "declines"])
             return
         phone = RtpPhone(self.address, Print.choose(CALLEE_HZ, person.person_id), secure=True, echo=True)
-        await phone.open()
         call = HubCall(request, person, txn, phone, new_tag(), self._contact(request))
-        self.calls[request.call_id, call.tag] = call
+        self.calls[request.call_id, call.tag] = call  # before anything is awaited: a CANCEL may be next
+        await phone.open()
         offered = SessionDescription.parse(request.body).audio
         assert offered is not None
         call.remote_port, call.remote_mux = offered.port, offered.rtcp_mux

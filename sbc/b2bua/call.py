@@ -144,8 +144,8 @@ class Call:
         if offer is None:
             offer = offers.for_offerless(self._caller_host)
         sdp = await self._offer(self.a, self.b, offer)
-        if self._phase is Phase.OVER:
-            return  # shut down meanwhile
+        if self._phase is Phase.OVER or not self.a.is_open:
+            return  # shut down, or the caller gave up meanwhile: nobody's phone needs to ring
         self._no_answer = self.a.core.scheduler.call_later(
             self.b.trunk.no_answer_s, lambda: self.post(None, NoAnswer())
         )
