@@ -72,7 +72,7 @@ class CertificateStore:
         try:
             identity = await asyncio.to_thread(load_identity, name, files.chain, files.key, files.password)
         except CertificateError as error:
-            log.error(
+            log.warning(
                 "certificate refused, the old one stays", extra={"certificate": name, "detail": str(error)}
             )
             self._refused(name, str(error))

@@ -116,7 +116,7 @@ async def place(
         else "::1"
         if listener.address == "::"
         else listener.address
-    )  # noqa: S104
+    )
     phone = Phone(
         host if _is_loopback(host) else "127.0.0.1", listener.transport.upper(), ca_file=trunk.ca_file
     )

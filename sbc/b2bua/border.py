@@ -268,7 +268,9 @@ def _objection(request: Request) -> Refused | None:
     unknown = [option for option in request.headers.values("Require") if option.lower() != "timer"]
     if unknown:
         text = ", ".join(unknown)
-        return Refused(420, "Bad Extension", "unsupported", f"not supported: {text}", (("Unsupported", text),))
+        return Refused(
+            420, "Bad Extension", "unsupported", f"not supported: {text}", (("Unsupported", text),)
+        )
     try:
         session_description(request)
         if request.contact is None or request.contact.uri.scheme not in ("sip", "sips"):

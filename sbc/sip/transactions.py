@@ -90,7 +90,9 @@ class TransactionLayer:
     @property
     def waiting(self) -> int:
         """How many requests of ours have no final response yet."""
-        return sum(txn.state in (State.CALLING, State.TRYING, State.PROCEEDING) for txn in self._clients.values())
+        return sum(
+            txn.state in (State.CALLING, State.TRYING, State.PROCEEDING) for txn in self._clients.values()
+        )
 
     # ---- messages in -----------------------------------------------------------------------------------------------
 

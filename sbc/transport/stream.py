@@ -82,7 +82,7 @@ class StreamFlow(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the TCP connection."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         transport = self._transport
         self.local = plain_address(transport.get_extra_info("sockname") or ("", 0))
         self.remote = plain_address(transport.get_extra_info("peername") or ("", 0))

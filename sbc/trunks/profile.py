@@ -119,7 +119,7 @@ def asserted_identity(request: Request) -> NameAddr | None:
 
 
 def wants_privacy(request: Request) -> bool:
-    """True when the caller asked that its identity be withheld (RFC 3323 §4.2, RFC 3325 §9.3)."""
+    """Tell whether the caller asked that its identity be withheld (RFC 3323 §4.2, RFC 3325 §9.3)."""
     value = request.headers.first("Privacy")
     return value is not None and any(
         word.strip().lower() in ("id", "user", "header") for word in value.split(";")

@@ -55,7 +55,7 @@ def metric(world: Sandbox, name: str) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith(name))
 
 
-async def answered(world: Sandbox, phone: Phone, target: str):  # noqa: ANN202 - a tuple of the sandbox's own types
+async def answered(world: Sandbox, phone: Phone, target: str):
     flow = await phone.reach(SBC_ADDRESS, world.ports.sip, "")
     call, exchange = await phone.invite(f"sip:{target}@{SBC_ADDRESS}:{world.ports.sip}", flow)
     final = await asyncio.wait_for(exchange.final, 10)
@@ -66,7 +66,7 @@ async def answered(world: Sandbox, phone: Phone, target: str):  # noqa: ANN202 -
     return call, hub_call
 
 
-def hears_callee(call, hub_call: HubCall) -> bool:  # noqa: ANN001
+def hears_callee(call, hub_call: HubCall) -> bool:
     assert hub_call.person is not None
     return call.media.heard.recognises(Print.choose(CALLEE_HZ, hub_call.person.person_id))
 
@@ -77,7 +77,9 @@ async def test_a_call_is_answered_with_audio_both_ways(world: Sandbox, transport
     report = await place("ada@contoso.example", settings, transport=transport, seconds=1.2)
     assert report.ok, report
     assert report.audio_to_callee_evidence == "echo"
-    assert report.ladder[0].endswith(f"INVITE sip:ada%40contoso.example@{SBC_ADDRESS}:" + report.ladder[0].rsplit(":", 1)[1])
+    assert report.ladder[0].endswith(
+        f"INVITE sip:ada%40contoso.example@{SBC_ADDRESS}:" + report.ladder[0].rsplit(":", 1)[1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,9 @@ async def test_busy_is_said_as_cause_17_and_not_as_the_hubs_34(world: Sandbox) -
     assert "cause=17" in report.detail
 
 
-@pytest.mark.parametrize("target", ["2101", "+14255550101", "4255550101", "%28425%29%20555-0101", "ADA%40Contoso.Example"])
+@pytest.mark.parametrize(
+    "target", ["2101", "+14255550101", "4255550101", "%28425%29%20555-0101", "ADA%40Contoso.Example"]
+)
 async def test_a_person_is_found_by_every_form_of_target(world: Sandbox, phone: Phone, target: str) -> None:
     call, hub_call = await answered(world, phone, target)
     assert str(hub_call.request.uri).startswith("sip:+14255550101@sip.pstnhub.contoso.example:")
@@ -141,7 +145,9 @@ async def test_early_media_is_heard_before_the_answer(world: Sandbox, phone: Pho
     await phone.hang_up(call)
 
 
-async def test_ringing_devices_of_one_user_are_one_ringing_for_the_caller(world: Sandbox, phone: Phone) -> None:
+async def test_ringing_devices_of_one_user_are_one_ringing_for_the_caller(
+    world: Sandbox, phone: Phone
+) -> None:
     flow = await phone.reach(SBC_ADDRESS, world.ports.sip, "")
     call, exchange = await phone.invite(f"sip:hana%40contoso.example@{SBC_ADDRESS}:{world.ports.sip}", flow)
     final = await exchange.final
@@ -188,7 +194,9 @@ async def test_the_caller_hangs_up(world: Sandbox, phone: Phone) -> None:
 
 
 @pytest.mark.parametrize("hold", ["sendonly", "inactive"])
-async def test_hold_is_inactive_for_the_hub_and_resume_brings_audio_back(world: Sandbox, phone: Phone, hold: str) -> None:
+async def test_hold_is_inactive_for_the_hub_and_resume_brings_audio_back(
+    world: Sandbox, phone: Phone, hold: str
+) -> None:
     call, hub_call = await answered(world, phone, "2101")
     await until(lambda: hears_callee(call, hub_call))
     held = await asyncio.wait_for(phone.reinvite(call, hold), 5)
@@ -252,9 +260,7 @@ async def test_teams_calls_a_number_that_nobody_has(world: Sandbox) -> None:
 
 async def test_an_invite_without_offer_reaches_the_hub_with_one(world: Sandbox, phone: Phone) -> None:
     flow = await phone.reach(SBC_ADDRESS, world.ports.sip, "")
-    call, exchange = await phone.invite(
-        f"sip:2101@{SBC_ADDRESS}:{world.ports.sip}", flow, offer=False
-    )
+    call, exchange = await phone.invite(f"sip:2101@{SBC_ADDRESS}:{world.ports.sip}", flow, offer=False)
     final = await asyncio.wait_for(exchange.final, 10)
     assert final.status == 200
     assert b"m=audio" in final.body
