@@ -24,7 +24,7 @@ from sbc.media.relay.packet import Packet
 
 _HOUSEKEEPING_S = 1.0
 _BATCH = 512
-_GATHER_S = 0.001
+_GATHER_S = 0.0005
 _NG_MAX = 65535
 
 
