@@ -6,6 +6,7 @@ It owns the one timer of the transaction layer, executes the layer's effects, fi
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Sequence
@@ -103,7 +104,8 @@ class Endpoint:
         request = error.request
         if request is not None and request.method != "ACK":
             response = request.response(error.status, error.reason, to_tag=new_tag())
-            self._counter.sent(response)
+            with contextlib.suppress(ParseError):  # its CSeq may be the very fault
+                self._counter.sent(response)
             flow.send(response.encode())
 
     def on_flow_closed(self, flow: Flow, _reason: str) -> None:

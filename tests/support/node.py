@@ -21,7 +21,10 @@ HUB_ADDRESS = "127.0.0.2"
 def free_port(address: str = SBC_ADDRESS) -> int:
     """Find a port that is free for UDP and TCP."""
     for _ in range(50):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+        ):
             tcp.bind((address, 0))
             port = tcp.getsockname()[1]
             try:
@@ -35,7 +38,15 @@ def free_port(address: str = SBC_ADDRESS) -> int:
 class Node:
     """A node between an agent at 127.0.0.1 and a hub at 127.0.0.2."""
 
-    def __init__(self, folder: Path, *, agent_transport: str = "udp", extra: str = "", trunk_extra: str = "", options_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        agent_transport: str = "udp",
+        extra: str = "",
+        trunk_extra: str = "",
+        options_s: float = 0.0,
+    ) -> None:
         self.folder = folder
         self.sip, self.tls, self.http = free_port(), free_port(), free_port()
         self.hub_port, self.agent_port = free_port(HUB_ADDRESS), free_port()
@@ -117,7 +128,14 @@ numbers = ["{AGENT_NUMBER}"]
         """Start the service and wait until it is ready."""
         self._log = (self.folder / "service.log").open("wb")
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "trunkline", "run", "--config", str(self.config), stderr=self._log, start_new_session=True
+            sys.executable,
+            "-m",
+            "trunkline",
+            "run",
+            "--config",
+            str(self.config),
+            stderr=self._log,
+            start_new_session=True,
         )
         deadline = asyncio.get_running_loop().time() + 30
         while not await asyncio.to_thread(self._live):

@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.node import HUB_ADDRESS, SBC_ADDRESS, FQDN, Node, free_port
+from tests.support.node import FQDN, HUB_ADDRESS, SBC_ADDRESS, Node, free_port
 from tests.support.tls_bridge import Bridge
 
 ROOT = Path(__file__).parents[2] / "sipp-scenarios"
@@ -61,15 +61,21 @@ class SippRun:
         """Start the node and the bridges."""
         await self.node.start()
         hub = Bridge()
-        await hub.serve(HUB_ADDRESS, self.node.hub_port, self.node.identity("hub"), (HUB_ADDRESS, self._hub_sipp))
+        await hub.serve(
+            HUB_ADDRESS, self.node.hub_port, self.node.identity("hub"), (HUB_ADDRESS, self._hub_sipp)
+        )
         calls_in = Bridge()
         hub_identity = self.node.identity("hub")
-        await calls_in.dial(HUB_ADDRESS, 0, hub_identity, (SBC_ADDRESS, self.node.tls), FQDN, hub_identity.ca, HUB_ADDRESS)
+        await calls_in.dial(
+            HUB_ADDRESS, 0, hub_identity, (SBC_ADDRESS, self.node.tls), FQDN, hub_identity.ca, HUB_ADDRESS
+        )
         self._bridges += [hub, calls_in]
         self._hub_entry = (HUB_ADDRESS, calls_in.port)
         if self.transport == "tls":
             agent = Bridge()
-            await agent.dial(SBC_ADDRESS, 0, None, (SBC_ADDRESS, self.node.tls), FQDN, hub_identity.ca, SBC_ADDRESS)
+            await agent.dial(
+                SBC_ADDRESS, 0, None, (SBC_ADDRESS, self.node.tls), FQDN, hub_identity.ca, SBC_ADDRESS
+            )
             self._bridges.append(agent)
             self._agent_entry = (SBC_ADDRESS, agent.port)
 
@@ -90,18 +96,49 @@ class SippRun:
         if towards_teams:
             if scenario.hub:
                 callee = ["hub", scenario.hub, "-t", "t1", "-i", HUB_ADDRESS, "-p", str(self._hub_sipp)]
-            caller = ["agent", scenario.agent, "-t", tcp, "-i", SBC_ADDRESS, "-p", str(agent_port), *self._remote(self._agent_entry)]
+            caller = [
+                "agent",
+                scenario.agent,
+                "-t",
+                tcp,
+                "-i",
+                SBC_ADDRESS,
+                "-p",
+                str(agent_port),
+                *self._remote(self._agent_entry),
+            ]
             service = scenario.target
         else:
             callee = ["agent", scenario.agent, "-t", tcp, "-i", SBC_ADDRESS, "-p", str(agent_port)]
-            caller = ["hub", scenario.hub, "-t", "t1", "-i", HUB_ADDRESS, "-p", str(free_port(HUB_ADDRESS)), *self._remote(self._hub_entry)]
+            caller = [
+                "hub",
+                scenario.hub,
+                "-t",
+                "t1",
+                "-i",
+                HUB_ADDRESS,
+                "-p",
+                str(free_port(HUB_ADDRESS)),
+                *self._remote(self._hub_entry),
+            ]
             service = "+14255550190"
         with tempfile.TemporaryDirectory(dir=self._folder) as work:
             waiting = None
             if callee:
-                waiting = asyncio.create_task(self._sipp(Path(work), scenario, callee, ("-m", str(scenario.calls))))
+                waiting = asyncio.create_task(
+                    self._sipp(Path(work), scenario, callee, ("-m", str(scenario.calls)))
+                )
                 await asyncio.sleep(0.5)  # SIPp does not say when it listens
-            load = ("-m", str(scenario.calls), "-r", str(scenario.rate), "-l", str(scenario.calls), "-s", service)
+            load = (
+                "-m",
+                str(scenario.calls),
+                "-r",
+                str(scenario.rate),
+                "-l",
+                str(scenario.calls),
+                "-s",
+                service,
+            )
             grades.append(await self._sipp(Path(work), scenario, caller, load))
             if waiting is not None:
                 grades.append(await waiting)
@@ -150,7 +187,11 @@ class SippRun:
                 break
             await asyncio.sleep(0.1)
         clean = not any(left.values()) and "Traceback" not in self.node.log()
-        return Grade("node", clean, "let go of everything" if clean else f"still has {left}; log: {self.node.log()[-500:]}")
+        return Grade(
+            "node",
+            clean,
+            "let go of everything" if clean else f"still has {left}; log: {self.node.log()[-500:]}",
+        )
 
 
 def _last_row(path: Path) -> dict[str, str]:

@@ -43,7 +43,14 @@ class Bridge:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def dial(
-        self, address: str, port: int, identity: Identity | None, to: tuple[str, int], name: str, ca: Path, source: str
+        self,
+        address: str,
+        port: int,
+        identity: Identity | None,
+        to: tuple[str, int],
+        name: str,
+        ca: Path,
+        source: str,
     ) -> None:
         """Take TCP at an address and connect on over TLS."""
         context = ssl.create_default_context(cafile=str(ca))
