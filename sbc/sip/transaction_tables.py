@@ -73,7 +73,7 @@ class Action(enum.Enum):
     START_L = "start timer L"
     START_M = "start timer M"
     STOP_RETRANSMISSION = "stop timers A, E or G"
-    STOP_GIVING_UP = "stop timers B, F or H"
+    STOP_GIVING_UP = "stop timers B, C, F or H"
     REPORT = "report an anomaly"
 
 
@@ -107,8 +107,8 @@ INVITE_CLIENT: Table = {
     (_S.CALLING, _I.TIMER_C): (_END, (_A.FAIL_TIMEOUT,)),
     (_S.CALLING, _I.TRANSPORT_ERROR): (_END, (_A.FAIL_TRANSPORT,)),
     (_S.PROCEEDING, _I.R1XX): (_S.PROCEEDING, (_A.TO_USER,)),
-    (_S.PROCEEDING, _I.R2XX): (_S.ACCEPTED, (_A.TO_USER, _A.START_M)),
-    (_S.PROCEEDING, _I.R3XX_6XX): (_S.COMPLETED, (_A.ACK, _A.TO_USER, _A.START_D)),
+    (_S.PROCEEDING, _I.R2XX): (_S.ACCEPTED, (_A.STOP_GIVING_UP, _A.TO_USER, _A.START_M)),
+    (_S.PROCEEDING, _I.R3XX_6XX): (_S.COMPLETED, (_A.STOP_GIVING_UP, _A.ACK, _A.TO_USER, _A.START_D)),
     (_S.PROCEEDING, _I.TIMER_C): (_END, (_A.FAIL_TIMEOUT,)),  # §9.1: CANCEL and then silence
     (_S.PROCEEDING, _I.TRANSPORT_ERROR): (_END, (_A.FAIL_TRANSPORT,)),
     (_S.ACCEPTED, _I.R1XX): (_S.ACCEPTED, ()),

@@ -58,7 +58,7 @@ __all__ = [
 
 COOKIE = "z9hG4bK"
 _RETRANSMISSION = (Timer.A, Timer.E, Timer.G)
-_GIVING_UP = (Timer.B, Timer.F, Timer.H)
+_GIVING_UP = (Timer.B, Timer.C, Timer.F, Timer.H)
 _TIMER_INPUTS = {timer: Input[f"TIMER_{timer.name}"] for timer in Timer if len(timer.value) == 1}
 
 
@@ -327,7 +327,11 @@ class TransactionLayer:
         """Look up what happens, move on, and carry the actions out."""
         if txn.state is State.TERMINATED:
             return
-        txn.state, actions = txn.table[txn.state, happening]
+        decision = txn.table.get((txn.state, happening))
+        if decision is None:  # the tables are tested to be whole; were one not, a peer must not be able to stop the clock
+            effects.append(Anomaly(f"{txn!r} has no rule for {happening.value}"))
+            return
+        txn.state, actions = decision
         for action in actions:
             if action in STARTS:
                 if self._start(txn, STARTS[action], now) == 0:
@@ -392,6 +396,8 @@ class TransactionLayer:
                 effects.append(Anomaly(f"{txn!r} met something out of turn"))
 
     def _forget(self, txn: Transaction, effects: list[Effect]) -> None:
+        if Timer.ACK_WAIT in txn.timers and isinstance(txn, ServerTransaction):
+            effects.append(AckTimeout(txn))  # timer L runs out in the same instant, and must not swallow it
         txn.timers.clear()
         if isinstance(txn, ClientTransaction):
             self._clients.pop(txn.key, None)
