@@ -112,7 +112,7 @@ async def place(
     listener = settings.listener(names[0] if transport else trunk.listener)
     host = (
         "127.0.0.1"
-        if listener.address == "0.0.0.0"
+        if listener.address == "0.0.0.0"  # noqa: S104 - compared, not bound
         else "::1"
         if listener.address == "::"
         else listener.address

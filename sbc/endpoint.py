@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from config.trunks import Target
-from sbc.b2bua.leg import Leg, Scheduler
+from sbc.b2bua.core import Scheduler
+from sbc.b2bua.leg import Leg
 from sbc.b2bua.path import Receiver
 from sbc.connector import Connector, Failed, Use
 from sbc.sip.auth import DigestClient

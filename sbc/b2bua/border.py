@@ -17,9 +17,10 @@ from events import CallAnswered, CallEnded, CallRinging, CallStarted, EventBus, 
 from sbc.b2bua import session_timer
 from sbc.b2bua.bodies import session_description
 from sbc.b2bua.call import Call, Record
+from sbc.b2bua.core import UserAgentCore
 from sbc.b2bua.events import LegEvent, MediaLost
 from sbc.b2bua.inbound import InboundLeg
-from sbc.b2bua.leg import Leg, UserAgentCore
+from sbc.b2bua.leg import Leg
 from sbc.b2bua.outbound import Dialler, OutboundLeg
 from sbc.b2bua.path import Path, Sender
 from sbc.media import CallStats, MediaEngine

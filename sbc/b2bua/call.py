@@ -16,6 +16,7 @@ from typing import Literal
 
 from events import CallDirection, CallOutcome
 from sbc.b2bua import offers
+from sbc.b2bua.core import TimerHandle
 from sbc.b2bua.events import (
     Acknowledged,
     Answered,
@@ -33,7 +34,7 @@ from sbc.b2bua.events import (
     Ringing,
 )
 from sbc.b2bua.inbound import InboundLeg
-from sbc.b2bua.leg import Leg, TimerHandle
+from sbc.b2bua.leg import Leg
 from sbc.b2bua.outbound import OutboundLeg
 from sbc.media import CallStats, MediaEngine, MediaError
 from sbc.sip.errors import SipError

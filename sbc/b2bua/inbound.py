@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sbc.b2bua import session_timer
 from sbc.b2bua.bodies import session_description
+from sbc.b2bua.core import UserAgentCore
 from sbc.b2bua.events import Cause, Ended, EndedBy
-from sbc.b2bua.leg import SDP, Emit, Headers, Leg, UserAgentCore
+from sbc.b2bua.leg import SDP, Emit, Headers, Leg
 from sbc.b2bua.path import Path
 from sbc.sip.dialog import Dialog
 from sbc.sip.message import Request

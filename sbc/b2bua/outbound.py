@@ -14,8 +14,9 @@ from typing import Protocol
 from config.trunks import Target
 from sbc.b2bua import session_timer
 from sbc.b2bua.bodies import described
+from sbc.b2bua.core import TimerHandle, UserAgentCore
 from sbc.b2bua.events import Answered, EarlyMedia, Refused, Ringing
-from sbc.b2bua.leg import Emit, Exchange, Leg, TimerHandle, UserAgentCore
+from sbc.b2bua.leg import Emit, Exchange, Leg
 from sbc.b2bua.path import Path, Receiver
 from sbc.sip.auth import DigestClient
 from sbc.sip.dialog import Dialog

@@ -29,6 +29,7 @@ from sbc.sip.errors import LocalError
 from sbc.sip.message import Request, Response
 from sbc.sip.timers import Timer, Timers
 from sbc.sip.transaction import ClientTransaction, Key, ServerTransaction, Transaction
+from sbc.sip.transaction_messages import Nobody, ack_for, retransmission_timer, server_key
 from sbc.sip.transaction_tables import (
     CLIENT,
     INVITE_CLIENT,
@@ -56,7 +57,7 @@ __all__ = [
     "TransactionLayer",
 ]
 
-COOKIE = "z9hG4bK"
+_NOBODY = Nobody()
 _RETRANSMISSION = (Timer.A, Timer.E, Timer.G)
 _GIVING_UP = (Timer.B, Timer.C, Timer.F, Timer.H)
 _TIMER_INPUTS = {timer: Input[f"TIMER_{timer.name}"] for timer in Timer if len(timer.value) == 1}
@@ -328,7 +329,9 @@ class TransactionLayer:
         if txn.state is State.TERMINATED:
             return
         decision = txn.table.get((txn.state, happening))
-        if decision is None:  # the tables are tested to be whole; were one not, a peer must not be able to stop the clock
+        if (
+            decision is None
+        ):  # the tables are tested to be whole; were one not, a peer must not be able to stop the clock
             effects.append(Anomaly(f"{txn!r} has no rule for {happening.value}"))
             return
         txn.state, actions = decision
@@ -368,7 +371,7 @@ class TransactionLayer:
                     effects.append(Send(txn.flow, txn.data, last))
             case Action.ACK:
                 assert isinstance(message, Response)
-                ack = _ack(txn.request, message)
+                ack = ack_for(txn.request, message)
                 effects.append(Send(txn.flow, ack.encode(), ack))
             case Action.FAIL_TIMEOUT | Action.FAIL_TRANSPORT:
                 assert isinstance(txn, ClientTransaction)
@@ -381,7 +384,7 @@ class TransactionLayer:
                 txn.intervals *= 2
                 if txn.table is not INVITE_CLIENT:
                     txn.intervals = min(txn.intervals, self._timers.t2)  # timer A alone doubles without end
-                self._schedule(txn, _retransmission(txn), now + txn.intervals)
+                self._schedule(txn, retransmission_timer(txn), now + txn.intervals)
             case Action.SLOW_DOWN:
                 if not txn.flow.reliable:
                     txn.intervals = self._timers.t2
@@ -407,51 +410,3 @@ class TransactionLayer:
             if txn.merge_key is not None:
                 self._merges.pop(txn.merge_key, None)
             effects.append(TransactionEnded(txn))
-
-
-class _Nobody:
-    """The user of our CANCELs: their answers tell nothing, the INVITE's final response does."""
-
-    def on_response(self, response: Response) -> None:
-        """Take the answer."""
-
-    def on_failure(self, kind: str) -> None:
-        """Take the lack of one."""
-
-
-_NOBODY = _Nobody()
-
-
-def server_key(request: Request) -> Key:
-    """Return what identifies the server transaction of a request (§17.2.3); an ACK's is its INVITE's."""
-    via = request.top_via
-    method = "INVITE" if request.method == "ACK" else request.method
-    branch = via.branch or ""
-    if branch.startswith(COOKIE) and len(branch) > len(COOKIE):
-        return branch, via.sent_by.lower(), method
-    # RFC 2543 peers: their branches are not unique, so the request itself must tell
-    return (
-        str(request.uri),
-        request.call_id,
-        request.from_.tag or "",
-        str(request.cseq.number),
-        str(via),
-        method,
-    )
-
-
-def _retransmission(txn: Transaction) -> Timer:
-    return Timer.A if txn.table is INVITE_CLIENT else Timer.E if txn.table is CLIENT else Timer.G
-
-
-def _ack(invite: Request, response: Response) -> Request:
-    """Build the ACK for a final response that is not 2xx (§17.1.1.3)."""
-    headers = [("Via", invite.vias[0]), ("Max-Forwards", "70")]
-    headers += [("Route", route) for route in invite.headers.lines("Route")]
-    headers += [
-        ("From", invite.headers.first("From") or ""),
-        ("To", response.headers.first("To") or ""),
-        ("Call-ID", invite.call_id),
-        ("CSeq", f"{invite.cseq.number} ACK"),
-    ]
-    return Request("ACK", invite.uri, headers)

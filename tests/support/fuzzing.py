@@ -1,6 +1,7 @@
 """Fuzzes a running node over UDP and TCP and tells whether it is still well."""
 
 import asyncio
+import contextlib
 import itertools
 import socket
 from pathlib import Path
@@ -73,10 +74,8 @@ def _over_udp(node: Node, messages: list[bytes]) -> None:
         sock.bind((SBC_ADDRESS, 0))
         sock.setblocking(False)
         for number, message in enumerate(messages):
-            try:
+            with contextlib.suppress(OSError):
                 sock.sendto(message[:65000], (SBC_ADDRESS, node.sip))
-            except OSError:
-                pass
             if number % 100 == 0:
                 # an answer in between keeps the fuzzer from outrunning the socket buffer, so that messages are read and not dropped
                 answers_options(SBC_ADDRESS, node.sip, limit_s=5.0)

@@ -68,7 +68,7 @@ class Node:
         return Identity(self.folder / f"{name}.pem", self.folder / f"{name}.key", self.folder / "ca.pem")
 
     def _configuration(self, agent_transport: str, extra: str, trunk_extra: str, options_s: float) -> str:
-        media = 30_000 + (os.getpid() % 200) * 100
+        media = 10_000 + (os.getpid() % 5) * 4_000  # below the ephemeral ports, which the listeners are on
         return f'''
 [node]
 fqdn = "{FQDN}"

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from certs import CertificateAuthority, CertificateError, CertificateStore, covers, load_identity, name_matches
+from certs import (
+    CertificateAuthority,
+    CertificateError,
+    CertificateStore,
+    covers,
+    load_identity,
+    name_matches,
+)
 from certs.store import Files
 
 
@@ -35,7 +42,9 @@ def test_names_match_as_rfc_6125_says(pattern: str, host: str, fits: bool) -> No
 
 
 def test_facts_of_a_certificate(tmp_path: Path, authority: CertificateAuthority) -> None:
-    authority.issue("sbc1.contoso.example", "192.0.2.1", eku=("serverAuth",), days=30).write(tmp_path / "c", tmp_path / "k")
+    authority.issue("sbc1.contoso.example", "192.0.2.1", eku=("serverAuth",), days=30).write(
+        tmp_path / "c", tmp_path / "k"
+    )
     identity = load_identity("main", tmp_path / "c", tmp_path / "k")
     facts = identity.facts
     assert facts.names == ("sbc1.contoso.example", "192.0.2.1")
@@ -61,12 +70,17 @@ def test_what_is_wrong_is_said_with_the_files_name(tmp_path: Path, authority: Ce
             load_identity("x", tmp_path / chain, tmp_path / key)
 
 
-async def test_a_changed_pair_is_taken_up_and_a_bad_one_refused(tmp_path: Path, authority: CertificateAuthority) -> None:
+async def test_a_changed_pair_is_taken_up_and_a_bad_one_refused(
+    tmp_path: Path, authority: CertificateAuthority
+) -> None:
     chain, key = tmp_path / "c.pem", tmp_path / "k.pem"
     authority.issue("a.example").write(chain, key)
     changed, refused = [], []
     store = CertificateStore(
-        {"main": Files(chain, key)}, changed=changed.append, refused=lambda n, why: refused.append(why), interval_s=0.01
+        {"main": Files(chain, key)},
+        changed=changed.append,
+        refused=lambda n, why: refused.append(why),
+        interval_s=0.01,
     )
     store.load()
     watcher = asyncio.create_task(store.watch())

@@ -26,12 +26,16 @@ def test_csv_is_read_with_its_faults_named_by_line(tmp_path: Path) -> None:
         )
     )
     assert [person.name for person in people] == ["Ada Example"]
-    assert [(finding.line, "e-mail" in finding.message or "already" in finding.message) for finding in findings] == [(3, True), (4, True)]
+    assert [
+        (finding.line, "e-mail" in finding.message or "already" in finding.message) for finding in findings
+    ] == [(3, True), (4, True)]
 
 
 def test_toml_is_read_too(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
-    path.write_text('[[people]]\nemail = "ada@contoso.example"\nbusiness_phone = "+14255550101"\naliases = ["x@contoso.example"]\n')
+    path.write_text(
+        '[[people]]\nemail = "ada@contoso.example"\nbusiness_phone = "+14255550101"\naliases = ["x@contoso.example"]\n'
+    )
     people, findings = read_people(path)
     assert not findings
     assert people[0].aliases == ("x@contoso.example",)
@@ -58,7 +62,19 @@ def test_a_missing_file_says_so(tmp_path: Path) -> None:
 
 
 def test_every_way_to_a_person() -> None:
-    index = Index([Person("1", "Ada", "Ada@Contoso.example", "+1 425 555 0101", "2101", "ada.upn@contoso.example", ("alias@contoso.example",))])
+    index = Index(
+        [
+            Person(
+                "1",
+                "Ada",
+                "Ada@Contoso.example",
+                "+1 425 555 0101",
+                "2101",
+                "ada.upn@contoso.example",
+                ("alias@contoso.example",),
+            )
+        ]
+    )
     for found in (
         index.by_number("+14255550101"),
         index.by_address("ADA@contoso.EXAMPLE"),
@@ -73,7 +89,9 @@ def test_every_way_to_a_person() -> None:
 
 
 def test_a_shared_number_reaches_the_first_and_is_reported() -> None:
-    index = Index([Person("1", "Ada", "a@c.example", "+14255550101"), Person("2", "Ben", "b@c.example", "+14255550101")])
+    index = Index(
+        [Person("1", "Ada", "a@c.example", "+14255550101"), Person("2", "Ben", "b@c.example", "+14255550101")]
+    )
     found = index.by_number("+14255550101")
     assert found is not None
     assert found.name == "Ada"
@@ -81,7 +99,9 @@ def test_a_shared_number_reaches_the_first_and_is_reported() -> None:
 
 
 def test_a_hundred_thousand_people_are_indexed() -> None:
-    index = Index(Person(str(n), f"P{n}", f"p{n}@contoso.example", f"+1425{n:07}", str(n)) for n in range(100_000))
+    index = Index(
+        Person(str(n), f"P{n}", f"p{n}@contoso.example", f"+1425{n:07}", str(n)) for n in range(100_000)
+    )
     found = index.by_number("+14250099999")
     assert found is not None
     assert found.name == "P99999"
@@ -102,7 +122,11 @@ async def test_a_changed_file_is_taken_up_and_a_broken_one_is_not(tmp_path: Path
                 await asyncio.sleep(0.005)
 
     try:
-        write(path, "1,Ada,ada@contoso.example,+14255550101,2101,", "2,Ben,ben@contoso.example,+14255550102,2102,")
+        write(
+            path,
+            "1,Ada,ada@contoso.example,+14255550101,2101,",
+            "2,Ben,ben@contoso.example,+14255550102,2102,",
+        )
         await until(2)
         assert people.by_extension("contoso", "2102") is not None
         path.write_bytes(b"broken")

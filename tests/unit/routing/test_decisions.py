@@ -130,7 +130,9 @@ def test_teams_reaches_the_trunk_with_the_longest_prefix() -> None:
         route = router().towards_talkdesk("contoso", Uri.parse(f"sip:{number}@sbc"), TrunkView("teams"))
         assert isinstance(route, Route)
         assert route.trunk == trunk
-    assert isinstance(router().towards_talkdesk("contoso", Uri.parse("sip:+4930@sbc"), TrunkView("teams")), Refusal)
+    assert isinstance(
+        router().towards_talkdesk("contoso", Uri.parse("sip:+4930@sbc"), TrunkView("teams")), Refusal
+    )
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,27 @@ def test_the_keys_of_teams_are_read() -> None:
     audio = SessionDescription.parse(TEAMS).audio
     assert audio is not None
     first, second = audio.cryptos
-    assert (first.tag, first.suite, first.lifetime, first.mki) == (0, "AES_CM_128_HMAC_SHA1_32", 1 << 31, None)
+    assert (first.tag, first.suite, first.lifetime, first.mki) == (
+        0,
+        "AES_CM_128_HMAC_SHA1_32",
+        1 << 31,
+        None,
+    )
     assert (second.tag, second.mki, len(second.key_salt)) == (1, (1, 1), 30)
     assert audio.rtcp == (53411, None)
 
 
-@pytest.mark.parametrize("text", ["", "1", "x AES inline:AAAA", "1 AES_CM_128_HMAC_SHA1_80 inline:!!!", f"1 A inline:{KEY}|2^x", f"1 A inline:{KEY}|1:0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1",
+        "x AES inline:AAAA",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:!!!",
+        f"1 A inline:{KEY}|2^x",
+        f"1 A inline:{KEY}|1:0",
+    ],
+)
 def test_an_unreadable_key_is_refused_with_488(text: str) -> None:
     with pytest.raises(ParseError) as caught:
         Crypto.parse(text)
@@ -57,7 +72,10 @@ def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
             pass
 
 
-@pytest.mark.parametrize(("before", "after"), [("sendonly", "inactive"), ("recvonly", "inactive"), ("inactive", "inactive"), ("sendrecv", "sendrecv")])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("sendonly", "inactive"), ("recvonly", "inactive"), ("inactive", "inactive"), ("sendrecv", "sendrecv")],
+)
 def test_every_hold_becomes_inactive_for_teams(before: str, after: str) -> None:
     offer = TEAMS.replace(b"a=sendrecv", f"a={before}".encode())
     shaped = SessionDescription.parse(shape(offer, OfferShape(hold_is_inactive=True)))

@@ -41,7 +41,13 @@ def test_a_callee_keeps_the_route_set_in_order_and_the_hubs_target_byte_for_byte
 def test_a_caller_reverses_the_route_set() -> None:
     request = invite()
     response = request.response(
-        200, to_tag="far", headers=(("Record-Route", "<sip:p2.example;lr>"), ("Record-Route", "<sip:p1.example;lr>"), ("Contact", "<sip:x@y>"))
+        200,
+        to_tag="far",
+        headers=(
+            ("Record-Route", "<sip:p2.example;lr>"),
+            ("Record-Route", "<sip:p1.example;lr>"),
+            ("Contact", "<sip:x@y>"),
+        ),
     )
     dialog = Dialog.from_invite_sent(request, response)
     assert dialog.route_set == ("<sip:p1.example;lr>", "<sip:p2.example;lr>")
@@ -51,7 +57,9 @@ def test_a_caller_reverses_the_route_set() -> None:
 
 
 def test_a_strict_router_finds_itself_in_the_request_uri() -> None:
-    dialog = Dialog.from_invite_received(invite(("Record-Route", "<sip:strict.example>, <sip:p2.example;lr>")), "mine")
+    dialog = Dialog.from_invite_received(
+        invite(("Record-Route", "<sip:strict.example>, <sip:p2.example;lr>")), "mine"
+    )
     bye = dialog.request("BYE")
     assert str(bye.uri) == "sip:strict.example"
     assert bye.headers.lines("Route") == ["<sip:p2.example;lr>", f"<{TEAMS_CONTACT}>"]

@@ -37,7 +37,13 @@ def invite() -> Request:
     return Request(
         "INVITE",
         Uri.parse("sip:2101@sbc1.contoso.example"),
-        (("From", "<sip:a@b>;tag=1"), ("To", "<sip:b>"), ("Call-ID", "c"), ("CSeq", "1 INVITE"), ("Via", "SIP/2.0/UDP b;branch=z9hG4bK1")),
+        (
+            ("From", "<sip:a@b>;tag=1"),
+            ("To", "<sip:b>"),
+            ("Call-ID", "c"),
+            ("CSeq", "1 INVITE"),
+            ("Via", "SIP/2.0/UDP b;branch=z9hG4bK1"),
+        ),
     )
 
 
@@ -45,7 +51,9 @@ def server(**options) -> DigestServer:
     return DigestServer("contoso", {"agent": "s3cret"}.get, b"secret" * 6, **options)
 
 
-def answered(judge: DigestServer, password: str = "s3cret", now: float = 100.0, user: str = "agent") -> Request:
+def answered(
+    judge: DigestServer, password: str = "s3cret", now: float = 100.0, user: str = "agent"
+) -> Request:
     request = invite()
     challenge = request.response(401, headers=judge.challenges(now))
     client = DigestClient(user, password, cnonce=lambda: "abc")
@@ -89,7 +97,17 @@ def test_a_nonce_of_our_own_making_is_demanded() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Basic abc", "Digest", "Digest realm", 'Digest realm="x', "Digest a=b, a=c", "Digest =x", 'Digest realm="x" nonce="y" z']
+    "text",
+    [
+        "",
+        "Basic abc",
+        "Digest",
+        "Digest realm",
+        'Digest realm="x',
+        "Digest a=b, a=c",
+        "Digest =x",
+        'Digest realm="x" nonce="y" z',
+    ],
 )
 def test_unreadable_credentials_are_none(text: str) -> None:
     params = parse_digest(text)
@@ -101,7 +119,11 @@ def test_unreadable_credentials_are_none(text: str) -> None:
 
 def test_a_challenge_for_another_realm_or_with_another_qop_is_not_answered() -> None:
     client = DigestClient("agent", "s3cret", cnonce=lambda: "abc", realm="contoso")
-    for text in ('Digest realm="other", nonce="n"', 'Digest realm="contoso", nonce="n", qop="auth-int"', 'Digest realm="contoso", nonce="n", algorithm=SHA-512'):
+    for text in (
+        'Digest realm="other", nonce="n"',
+        'Digest realm="contoso", nonce="n", qop="auth-int"',
+        'Digest realm="contoso", nonce="n", algorithm=SHA-512',
+    ):
         response = invite().response(407, headers=(("Proxy-Authenticate", text),))
         assert client.answer(response, method="INVITE", uri="sip:x") is None
 
