@@ -150,6 +150,7 @@ class SippRun:
 
     async def _sipp(self, work: Path, scenario: Scenario, party: list[str], load: tuple[str, ...]) -> Grade:
         role, name, *options = party
+        limit_s = LIMIT_S + scenario.calls / scenario.rate
         text = (ROOT / "parties" / f"{name}.xml").read_text()
         for key, value in {"HUB_PORT": str(self.node.hub_port), **scenario.values}.items():
             text = text.replace(f"@{key}@", value)
@@ -158,12 +159,12 @@ class SippRun:
         stat, errors = work / f"{name}.csv", work / f"{name}.err"
         process = await asyncio.create_subprocess_exec(
             "sipp", "-sf", str(file), *options, *load, "-nostdin", "-trace_err", "-error_file", str(errors),
-            "-trace_stat", "-stf", str(stat), "-fd", "1", "-timeout", str(int(LIMIT_S)), "-timeout_error", "-mi", options[3],
+            "-trace_stat", "-stf", str(stat), "-fd", "1", "-timeout", str(int(limit_s)), "-timeout_error", "-mi", options[3],
             "-max_socket", "5000", "-recv_timeout", "20000",
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL, cwd=work,
         )  # fmt: skip
         try:
-            code = await asyncio.wait_for(process.wait(), LIMIT_S + 10)
+            code = await asyncio.wait_for(process.wait(), limit_s + 10)
         except TimeoutError:
             process.kill()
             code = await process.wait()
