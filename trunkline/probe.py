@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from ipaddress import ip_network
 
 from certs import CertificateError, CertificateStore
 from certs.store import Files
@@ -15,7 +16,7 @@ from sbc.service import transport_limits
 from sbc.sip.errors import ParseError
 from sbc.sip.message import Request, Response
 from sbc.sip.timers import Timers
-from sbc.transport import Callbacks, Resolver, SipTransport
+from sbc.transport import Callbacks, Listener, PeerRule, Resolver, SipTransport
 from sbc.trunks.monitor import probe
 from sbc.trunks.trunk import Trunk
 
@@ -54,9 +55,11 @@ async def probe_hub(settings: Settings, trunk: TrunkSettings, target: Target) ->
     timers = Timers(settings.timers.t1_s, settings.timers.t2_s, settings.timers.t4_s)
     endpoint = Endpoint({trunk.name: view}, loop, timers, _Nothing(), max_transactions=100)
     resolver = Resolver(loop.time, static=settings.dns.static, nameservers=settings.dns.nameservers)
+    # datagrams need a socket to leave from; any port will do for one question
+    sockets = (Listener(trunk.listener, "UDP", "0.0.0.0", 0),) if target.transport == "udp" else ()  # noqa: S104
     transport = SipTransport(
-        (),
-        (),
+        sockets,
+        (_anybody(trunk),),
         certificates,
         resolver,
         transport_limits(settings),
@@ -80,6 +83,13 @@ async def probe_hub(settings: Settings, trunk: TrunkSettings, target: Target) ->
         reason = answer.headers.first("Reason") or answer.reason
         raise OSError(f"answers OPTIONS with {answer.status}: {reason} ({server})")
     return f"{answer.status} {answer.reason} from {server}"
+
+
+def _anybody(trunk: TrunkSettings) -> PeerRule:
+    """Let the answer in, from wherever the trunk's peer may speak."""
+    return PeerRule(
+        trunk.name, frozenset([trunk.listener]), tuple(ip_network(str(source)) for source in trunk.sources)
+    )
 
 
 def read_directory(tenant: Tenant) -> tuple[int, list[str]]:

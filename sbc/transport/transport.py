@@ -15,7 +15,7 @@ from OpenSSL import SSL
 from certs import CertificateStore, client_context, covers, server_context
 from sbc.sip.errors import ParseError
 from sbc.sip.message import Request, Response
-from sbc.transport.errors import ListenError
+from sbc.transport.errors import ConnectFailedError, ListenError
 from sbc.transport.flow import Address, Flow, plain_address
 from sbc.transport.model import Callbacks, Limits, Listener, bound_socket
 from sbc.transport.peers import PeerRule, PeerTable, choose
@@ -299,6 +299,8 @@ class SipTransport:
         """Return a flow to a remote, dialling if needed; raises TransportError."""
         if remote.transport == "UDP":
             addresses = await self.resolver.addresses(remote.host)
+            if remote.listener not in self._sockets:
+                raise ConnectFailedError(f"{remote.host}: listener {remote.listener} is not for UDP")
             return self._sockets[remote.listener].flow_to(addresses[0], remote.port, remote.trunk)
         return await self.pool.connect(remote)
 
