@@ -193,6 +193,8 @@ class Border:
     def _on_over(self, call: Call) -> None:
         entry = self._calls.pop(call.id)
         entry.accepted.release()
+        call.a.release()
+        call.b.release()
         record = call.record
         answered = record.answered_after_s
         self._bus.publish(

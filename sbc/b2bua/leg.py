@@ -346,6 +346,11 @@ class Leg:
         self._close()
         self._emit(self, Ended(cause))
 
+    def release(self) -> None:
+        """Let go of the call: a lingering transaction may hold the leg for half a minute more (RFC 6026)."""
+        self._emit = _tell_nobody
+        self.local_sdp = self.remote_sdp = None
+
     def _close(self) -> None:
         if self._offer_in is not None and self._offer_in_request is not None:
             # RFC 3261 §15.1.2: requests still pending when the dialog ends are answered 487
@@ -360,6 +365,10 @@ class Leg:
             self._session_clock = None
         if self.dialog is not None:
             self.core.detach(self.dialog.call_id, self.local_tag)
+
+
+def _tell_nobody(_leg: Leg, _event: LegEvent) -> None:
+    """Stand in for a call that is over."""
 
 
 def _ignore_response(_response: Response) -> None:

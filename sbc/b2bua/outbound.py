@@ -345,6 +345,11 @@ class OutboundLeg(Leg):
         else:
             super().bye(reason)
 
+    def release(self) -> None:
+        """Let go of the call and of the offer."""
+        super().release()
+        self._offer = b""
+
     def _over(self) -> None:
         self._state = State.OVER
         self._stop_reaction()

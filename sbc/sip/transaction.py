@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sbc.sip.message import Request, Response
 from sbc.sip.timers import Timer
 from sbc.sip.transaction_tables import State, Table
+from sbc.sip.uri import Uri
 
 if TYPE_CHECKING:
     from sbc.sip.effects import FlowLike
 
 Key: TypeAlias = tuple[str, ...]
+
+_NOWHERE = Uri.parse("sip:released.invalid")
+_RELEASED = (Request("OPTIONS", _NOWHERE), Request("INVITE", _NOWHERE))
+"""What stands for the request of a transaction that was answered: thousands linger for half a minute (RFC 6026)."""
 
 
 class Transaction:
@@ -40,6 +45,11 @@ class Transaction:
     def is_invite(self) -> bool:
         """True for the transaction of an INVITE."""
         return self.request.method == "INVITE"
+
+    def release(self) -> None:
+        """Let go of what a lingering transaction needs no more: it only absorbs repeats until its last timer."""
+        self.request = _RELEASED[self.is_invite]
+        self.user = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.request.method} {self.state.value}>"

@@ -229,6 +229,8 @@ class TransactionLayer:
         """Stop repeating a 2xx."""
         txn.timers.pop(Timer.RETRANSMIT_2XX, None)
         txn.timers.pop(Timer.ACK_WAIT, None)
+        txn.release()
+        txn.response, txn.data = None, b""
 
     def cancel(self, txn: ClientTransaction, now: float, reason: str | None = None) -> list[Effect]:
         """CANCEL an INVITE: at once when a 1xx came, else as soon as one comes (§9.1); nothing after a final response.
@@ -289,8 +291,8 @@ class TransactionLayer:
                 self._repeat_2xx(txn, now, effects)
             elif timer is Timer.ACK_WAIT:
                 assert isinstance(txn, ServerTransaction)
-                self.ack_received(txn)
                 effects.append(AckTimeout(txn))
+                txn.timers.pop(Timer.RETRANSMIT_2XX, None)
             else:
                 self._step(txn, _TIMER_INPUTS[timer], now, effects, None)
         return effects
@@ -364,6 +366,8 @@ class TransactionLayer:
                 assert isinstance(txn, ServerTransaction) and isinstance(message, Response)
                 txn.response, txn.data = message, message.encode()
                 effects.append(Send(txn.flow, txn.data, message))
+                if txn.table is SERVER and message.status >= 200:
+                    txn.release()
             case Action.RESEND:
                 if txn.data:
                     last = txn.response if isinstance(txn, ServerTransaction) else txn.request
