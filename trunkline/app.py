@@ -91,7 +91,7 @@ class Application:
                 return CANNOT_START
             gc.collect()
             gc.freeze()  # what exists now stays; the collector need not look at it for every call
-            gc.set_threshold(20_000, 20, 50)
+            gc.set_threshold(50_000, 20, 50)
             with self._lifecycle.signals():
                 self._lifecycle.ready()
                 ending = await self._lifecycle.run(border.border.idle)

@@ -18,6 +18,12 @@ _INT_DIGITS = 20
 _LENGTH_DIGITS = 7
 
 
+class Encoded(bytes):
+    """Bytes that are bencode already: constant parts of many commands are encoded once."""
+
+    __slots__ = ()
+
+
 def encode(value: object) -> bytes:
     """Encode a str, bytes, int, bool, list, tuple or dict with str keys; TypeError for anything else."""
     out: list[bytes] = []
@@ -26,6 +32,9 @@ def encode(value: object) -> bytes:
 
 
 def _encode(value: object, out: list[bytes]) -> None:
+    if type(value) is Encoded:
+        out.append(value)
+        return
     if isinstance(value, str):
         value = value.encode("utf-8", "surrogateescape")
     if isinstance(value, (bytes, bytearray)):

@@ -6,12 +6,13 @@ Not here: starting the relay (`supervisor`), correlation and repetition (`ng`), 
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
 import time
 from collections.abc import Callable
 from typing import cast
 
-from sbc.media.bencode import Value
+from sbc.media.bencode import Encoded, Value, encode
 from sbc.media.engine import CallStats, MediaProfile
 from sbc.media.errors import MediaEngineDown, MediaProtocolError, MediaTimeout
 from sbc.media.ng import Correlator, refusal
@@ -88,7 +89,7 @@ class NgClient(asyncio.DatagramProtocol):
         # rtpengine takes a To tag only once it knows it: the first offer has none (RFC 3261 §12.1.1).
         if to_tag is not None and call_id in self._calls:
             arguments["to-tag"] = to_tag
-        arguments.update(ng_flags(towards, received_on, offer=True), sdp=sdp)
+        arguments.update(_flags(towards, received_on, offer=True), sdp=sdp)
         try:
             reply = await self._command("offer", arguments)
         except MediaTimeout:
@@ -109,7 +110,7 @@ class NgClient(asyncio.DatagramProtocol):
     ) -> bytes:
         """See MediaEngine."""
         arguments: dict[str, object] = {"call-id": call_id, "from-tag": from_tag, "to-tag": to_tag}
-        arguments.update(ng_flags(towards, received_on, offer=False), sdp=sdp)
+        arguments.update(_flags(towards, received_on, offer=False), sdp=sdp)
         return _sdp(await self._command("answer", arguments))
 
     async def delete(self, call_id: str, from_tag: str) -> CallStats:
@@ -214,3 +215,10 @@ def _sdp(reply: dict[str, Value]) -> bytes:
     if not isinstance(sdp, bytes):
         raise MediaProtocolError("the reply has no SDP")
     return sdp
+
+
+@functools.lru_cache(maxsize=256)
+def _flags(towards: MediaProfile, received_on: MediaProfile, *, offer: bool) -> dict[str, object]:
+    """Return the flags with their values encoded once: trunks are few, calls are many."""
+    flags = ng_flags(towards, received_on, offer=offer)
+    return {name: Encoded(encode(value)) for name, value in flags.items()}

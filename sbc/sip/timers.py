@@ -13,6 +13,8 @@ from dataclasses import dataclass
 class Timer(enum.Enum):
     """A transaction timer by its RFC name; ``RETRANSMIT_2XX`` and ``ACK_WAIT`` belong to the UAS core (§13.3.1.4)."""
 
+    __hash__ = object.__hash__  # members are single objects; Enum's own hash is slow Python
+
     A = "A"  # INVITE client: retransmit the request
     B = "B"  # INVITE client: give up
     C = "C"  # our CANCEL was not followed by a final response (§9.1)

@@ -16,6 +16,8 @@ from sbc.sip.timers import Timer
 class State(enum.Enum):
     """States of all four machines; each uses some of them."""
 
+    __hash__ = object.__hash__  # members are single objects; Enum's own hash is slow Python
+
     CALLING = "calling"
     TRYING = "trying"
     PROCEEDING = "proceeding"
@@ -27,6 +29,8 @@ class State(enum.Enum):
 
 class Input(enum.Enum):
     """What can happen to a transaction."""
+
+    __hash__ = object.__hash__  # members are single objects; Enum's own hash is slow Python
 
     REQUEST = "request"  # the request again (server)
     ACK = "ack"
@@ -54,6 +58,8 @@ class Input(enum.Enum):
 
 class Action(enum.Enum):
     """What a machine wants done, in order."""
+
+    __hash__ = object.__hash__  # members are single objects; Enum's own hash is slow Python
 
     TO_USER = "hand the message to the transaction user"
     SEND = "send the response that the user gave"
