@@ -70,7 +70,9 @@ async def _rtpengine(folder: Path) -> AsyncIterator[NgClient]:
         yield client
     finally:
         client.close()
-        with contextlib.suppress(ProcessLookupError):  # it may have lost a race for its port and gone by itself
+        with contextlib.suppress(
+            ProcessLookupError
+        ):  # it may have lost a race for its port and gone by itself
             process.terminate()
         await process.wait()
 
