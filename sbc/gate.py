@@ -56,7 +56,9 @@ class Gate:
         if isinstance(decision, Refusal):
             return Refused(decision.status, decision.phrase, decision.code, decision.detail)
         target = self._trunks[decision.trunk]
-        if not target.health.candidates():
+        # an emergency call goes even to a target that asked to be left alone
+        targets = target.health.candidates() or (target.targets if decision.emergency else ())
+        if not targets:
             rest = target.health.rest_s()
             return Refused(
                 503,
@@ -77,7 +79,7 @@ class Gate:
             max_forwards=69 if hops is None else hops - 1,
             passed=_passed(request, target.settings.pass_headers),
         )
-        return Accepted(target, call, functools.partial(self._admission.release, names))
+        return Accepted(target, call, targets, functools.partial(self._admission.release, names))
 
     def _route(self, request: Request, trunk: Trunk) -> Route | Refusal:
         view = self._views[trunk.name]

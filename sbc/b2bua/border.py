@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from config.trunks import Target
 from events import CallAnswered, CallEnded, CallRinging, CallStarted, EventBus, MediaSummary
 from sbc.b2bua import session_timer
 from sbc.b2bua.bodies import session_description
@@ -42,6 +43,8 @@ class Accepted:
 
     trunk: Trunk
     call: OutgoingCall
+    targets: tuple[Target, ...]
+    """Where to try, best first."""
     release: Callable[[], None]
     """To be called once when the call is over: gives back its place under the limits."""
 
@@ -163,7 +166,7 @@ class Border:
             emit,
             dialler=self._core,
             call=accepted.call,
-            targets=accepted.trunk.health.candidates(),
+            targets=accepted.targets,
         )
         call.join(inbound, outbound, flow.remote[0])
         self._calls[call_id] = entry

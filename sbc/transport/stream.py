@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 
 from sbc.sip.errors import ParseError
+from sbc.sip.message import Request
 from sbc.sip.parser import Limits as MessageLimits
 from sbc.sip.parser import parse_message
 from sbc.sip.stream import KeepAlive, StreamFramer
@@ -17,7 +18,7 @@ from sbc.transport.flow import Address, plain_address
 from sbc.transport.tls import TlsEngine, TlsError
 
 if TYPE_CHECKING:
-    from sbc.sip.message import Request, Response
+    from sbc.sip.message import Response
 
 BUFFER_BYTES = 65_536
 
@@ -170,6 +171,8 @@ class StreamFlow(asyncio.BufferedProtocol):
                 except ParseError as error:
                     self._owner.malformed(error, self)
                     continue
+                if isinstance(message, Request):
+                    message.stamp_source(*self.remote)  # RFC 3261 §18.2.1, on every transport
                 self._owner.message(message, self)
 
     def send(self, data: bytes) -> None:
