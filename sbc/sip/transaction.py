@@ -1,4 +1,7 @@
-"""One transaction as data: which machine it runs, in which state, and what it must remember (RFC 3261 §17)."""
+"""One transaction as data: which machine it runs, in which state, and what it must remember (RFC 3261 §17).
+
+What happens to it is decided by `transaction_tables` and done by `transaction_machinery`.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sbc.sip.message import Request, Response
 from sbc.sip.timers import Timer
-from sbc.sip.transaction_tables import State, Table
+from sbc.sip.transaction_tables import CLIENT, INVITE_CLIENT, INVITE_SERVER, SERVER, State, Table
 from sbc.sip.uri import Uri
 
 if TYPE_CHECKING:
     from sbc.sip.effects import FlowLike
+    from sbc.sip.timer_queue import Alarm
 
 Key: TypeAlias = tuple[str, ...]
 
@@ -22,7 +26,19 @@ _RELEASED = (Request("OPTIONS", _NOWHERE), Request("INVITE", _NOWHERE))
 class Transaction:
     """What client and server transactions share."""
 
-    __slots__ = ("data", "flow", "intervals", "key", "request", "state", "table", "timers", "user")
+    __slots__ = (
+        "data",
+        "flow",
+        "interval",
+        "is_invite",
+        "key",
+        "request",
+        "seen",
+        "state",
+        "table",
+        "timers",
+        "user",
+    )
 
     def __init__(
         self, key: Key, table: Table, state: State, request: Request, flow: FlowLike, user: Any
@@ -34,17 +50,15 @@ class Transaction:
         self.flow = flow
         self.user = user
         """The transaction user's own object, untouched by the core."""
+        self.is_invite = request.method == "INVITE"
+        self.seen = True
+        """Whether the user was told of it; what the layer does by itself (CANCEL, 482) raises no events."""
         self.data = b""
         """The last message sent, as bytes."""
-        self.timers: dict[Timer, float] = {}
-        """When each running timer is due."""
-        self.intervals = 0.0
+        self.timers: dict[Timer, Alarm] = {}
+        """The running timers."""
+        self.interval = 0.0
         """The current retransmission interval in seconds."""
-
-    @property
-    def is_invite(self) -> bool:
-        """True for the transaction of an INVITE."""
-        return self.request.method == "INVITE"
 
     def release(self) -> None:
         """Let go of what a lingering transaction needs no more: it only absorbs repeats until its last timer."""
@@ -60,10 +74,11 @@ class ClientTransaction(Transaction):
 
     __slots__ = ("cancel_reason", "cancelled", "provisional")
 
-    def __init__(
-        self, key: Key, table: Table, state: State, request: Request, flow: FlowLike, user: Any
-    ) -> None:
-        super().__init__(key, table, state, request, flow, user)
+    def __init__(self, key: Key, request: Request, flow: FlowLike, user: Any) -> None:
+        if request.method == "INVITE":
+            super().__init__(key, INVITE_CLIENT, State.CALLING, request, flow, user)
+        else:
+            super().__init__(key, CLIENT, State.TRYING, request, flow, user)
         self.cancelled = False
         self.cancel_reason: str | None = None
         self.provisional = False
@@ -73,13 +88,16 @@ class ClientTransaction(Transaction):
 class ServerTransaction(Transaction):
     """A request of a peer's."""
 
-    __slots__ = ("merge_key", "response")
+    __slots__ = ("flow_lost", "merge_key", "response")
 
-    def __init__(
-        self, key: Key, table: Table, state: State, request: Request, flow: FlowLike, user: Any
-    ) -> None:
-        super().__init__(key, table, state, request, flow, user)
+    def __init__(self, key: Key, request: Request, flow: FlowLike, user: Any = None) -> None:
+        if request.method == "INVITE":
+            super().__init__(key, INVITE_SERVER, State.PROCEEDING, request, flow, user)
+        else:
+            super().__init__(key, SERVER, State.TRYING, request, flow, user)
         self.response: Response | None = None
         """The last response sent."""
         self.merge_key: Key | None = None
         """Call-ID, From tag and CSeq of a request outside of dialogs: a second one with another branch is merged."""
+        self.flow_lost = False
+        """The connection is gone; the next repeat of the request says where responses go now (§18.2.2)."""

@@ -54,6 +54,8 @@ class Input(enum.Enum):
     TIMER_K = "timer K"
     TIMER_L = "timer L"
     TIMER_M = "timer M"
+    TIMER_TRYING = "time to say 100"
+    TIMER_EXPIRY = "no time left to answer"
 
 
 class Action(enum.Enum):
@@ -63,6 +65,7 @@ class Action(enum.Enum):
 
     TO_USER = "hand the message to the transaction user"
     SEND = "send the response that the user gave"
+    SEND_100 = "send 100 in the user's stead"
     RESEND = "send the last message again"
     ACK = "acknowledge a final response that is not 2xx (§17.1.1.3)"
     FAIL_TIMEOUT = "tell the user that no answer came"
@@ -78,8 +81,10 @@ class Action(enum.Enum):
     START_K = "start timer K"
     START_L = "start timer L"
     START_M = "start timer M"
+    START_EXPIRY = "give the user 64·T1 more"
     STOP_RETRANSMISSION = "stop timers A, E or G"
     STOP_GIVING_UP = "stop timers B, C, F or H"
+    STOP_WAITING = "stop waiting for the user's answer"
     REPORT = "report an anomaly"
 
 
@@ -94,8 +99,16 @@ STARTS = {
     Action.START_K: Timer.K,
     Action.START_L: Timer.L,
     Action.START_M: Timer.M,
+    Action.START_EXPIRY: Timer.EXPIRY,
 }
 """The actions that start a timer, and which."""
+
+TIMER_INPUTS: dict[Timer, Input] = {
+    timer: Input[f"TIMER_{timer.name}"]
+    for timer in Timer
+    if timer not in (Timer.RETRANSMIT_2XX, Timer.ACK_WAIT)  # the user's (§13.3.1.4), not the machine's
+}
+"""What a timer is to its machine when it goes off."""
 
 _S, _I, _A = State, Input, Action
 _END = _S.TERMINATED
@@ -110,7 +123,6 @@ INVITE_CLIENT: Table = {
     ),
     (_S.CALLING, _I.TIMER_A): (_S.CALLING, (_A.RESEND, _A.BACK_OFF)),
     (_S.CALLING, _I.TIMER_B): (_END, (_A.FAIL_TIMEOUT,)),
-    (_S.CALLING, _I.TIMER_C): (_END, (_A.FAIL_TIMEOUT,)),
     (_S.CALLING, _I.TRANSPORT_ERROR): (_END, (_A.FAIL_TRANSPORT,)),
     (_S.PROCEEDING, _I.R1XX): (_S.PROCEEDING, (_A.TO_USER,)),
     (_S.PROCEEDING, _I.R2XX): (_S.ACCEPTED, (_A.STOP_GIVING_UP, _A.TO_USER, _A.START_M)),
@@ -129,9 +141,9 @@ INVITE_CLIENT: Table = {
     (_S.COMPLETED, _I.TRANSPORT_ERROR): (_END, ()),  # only the ACK is lost: the user has its answer
 }
 
-# §17.1.2, figure 6. Timers E and F run from the start; RFC 4320 §4.2 forbids us nothing here: a timeout is local.
+# §17.1.2, figure 6. Timers E and F run from the start; a 1xx leaves E as it is, and only its next start is at T2.
 CLIENT: Table = {
-    (_S.TRYING, _I.R1XX): (_S.PROCEEDING, (_A.SLOW_DOWN, _A.TO_USER)),
+    (_S.TRYING, _I.R1XX): (_S.PROCEEDING, (_A.TO_USER,)),
     (_S.TRYING, _I.R2XX): (_S.COMPLETED, (_A.STOP_RETRANSMISSION, _A.STOP_GIVING_UP, _A.TO_USER, _A.START_K)),
     (_S.TRYING, _I.R3XX_6XX): (
         _S.COMPLETED,
@@ -166,10 +178,8 @@ INVITE_SERVER: Table = {
     (_S.PROCEEDING, _I.SEND_1XX): (_S.PROCEEDING, (_A.SEND,)),
     (_S.PROCEEDING, _I.SEND_2XX): (_S.ACCEPTED, (_A.SEND, _A.START_L)),
     (_S.PROCEEDING, _I.SEND_3XX_6XX): (_S.COMPLETED, (_A.SEND, _A.START_G, _A.START_H)),
-    (_S.PROCEEDING, _I.TRANSPORT_ERROR): (
-        _S.PROCEEDING,
-        (),
-    ),  # the user decides; a response may find another way
+    # The user decides; a repeat of the INVITE may bring another connection
+    (_S.PROCEEDING, _I.TRANSPORT_ERROR): (_S.PROCEEDING, ()),
     (_S.ACCEPTED, _I.REQUEST): (_S.ACCEPTED, ()),  # RFC 6026 §7.1: absorbed; the 2xx is the user's to repeat
     (_S.ACCEPTED, _I.ACK): (_S.ACCEPTED, (_A.TO_USER,)),
     (_S.ACCEPTED, _I.SEND_1XX): (_S.ACCEPTED, (_A.REPORT,)),
@@ -194,19 +204,23 @@ INVITE_SERVER: Table = {
     (_S.CONFIRMED, _I.TRANSPORT_ERROR): (_S.CONFIRMED, ()),
 }
 
-# §17.2.2, figure 8.
+# §17.2.2, figure 8, with RFC 4320 §4: after a while the layer says 100 itself, and a user that never answers leaves nothing
+# behind. `Timer.TRYING` runs from the start.
 SERVER: Table = {
     (_S.TRYING, _I.REQUEST): (_S.TRYING, ()),
     (_S.TRYING, _I.ACK): (_S.TRYING, (_A.REPORT,)),
     (_S.TRYING, _I.SEND_1XX): (_S.PROCEEDING, (_A.SEND,)),
-    (_S.TRYING, _I.SEND_2XX): (_S.COMPLETED, (_A.SEND, _A.START_J)),
-    (_S.TRYING, _I.SEND_3XX_6XX): (_S.COMPLETED, (_A.SEND, _A.START_J)),
+    (_S.TRYING, _I.SEND_2XX): (_S.COMPLETED, (_A.SEND, _A.STOP_WAITING, _A.START_J)),
+    (_S.TRYING, _I.SEND_3XX_6XX): (_S.COMPLETED, (_A.SEND, _A.STOP_WAITING, _A.START_J)),
+    (_S.TRYING, _I.TIMER_TRYING): (_S.PROCEEDING, (_A.SEND_100, _A.START_EXPIRY)),
     (_S.TRYING, _I.TRANSPORT_ERROR): (_S.TRYING, ()),
     (_S.PROCEEDING, _I.REQUEST): (_S.PROCEEDING, (_A.RESEND,)),
     (_S.PROCEEDING, _I.ACK): (_S.PROCEEDING, (_A.REPORT,)),
     (_S.PROCEEDING, _I.SEND_1XX): (_S.PROCEEDING, (_A.SEND,)),
-    (_S.PROCEEDING, _I.SEND_2XX): (_S.COMPLETED, (_A.SEND, _A.START_J)),
-    (_S.PROCEEDING, _I.SEND_3XX_6XX): (_S.COMPLETED, (_A.SEND, _A.START_J)),
+    (_S.PROCEEDING, _I.SEND_2XX): (_S.COMPLETED, (_A.SEND, _A.STOP_WAITING, _A.START_J)),
+    (_S.PROCEEDING, _I.SEND_3XX_6XX): (_S.COMPLETED, (_A.SEND, _A.STOP_WAITING, _A.START_J)),
+    (_S.PROCEEDING, _I.TIMER_TRYING): (_S.PROCEEDING, (_A.START_EXPIRY,)),
+    (_S.PROCEEDING, _I.TIMER_EXPIRY): (_END, (_A.REPORT,)),
     (_S.PROCEEDING, _I.TRANSPORT_ERROR): (_S.PROCEEDING, ()),
     (_S.COMPLETED, _I.REQUEST): (_S.COMPLETED, (_A.RESEND,)),
     (_S.COMPLETED, _I.ACK): (_S.COMPLETED, (_A.REPORT,)),

@@ -1,15 +1,15 @@
-"""The transaction layer: matches messages to transactions and runs their machines (RFC 3261 §9, §17; RFC 6026; RFC 4320).
+"""The transaction layer: matches messages to transactions and lets their machines run.
 
-Pure: messages and `now` (monotonic seconds) in, effects out. The machines are tables (`transaction_tables`); here is what
-their actions do. One heap holds every timer of every transaction; a timer that was stopped stays in it and is skipped when it
-comes up, so thousands of lingering transactions cost nothing until they end.
+Pure: messages and `now` (monotonic seconds) in, effects out. The machines are tables (`transaction_tables`), their actions
+are in `transaction_machinery`. Not here: the ACK for a 2xx (the dialog's) and where a response goes when its connection is
+gone (the transport's).
+
+RFC 3261 §8.2.2.2 (merged requests), §9 (CANCEL), §13.3.1.4 (repeating a 2xx), §17; RFC 4320; RFC 6026.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 from sbc.sip.effects import (
@@ -29,17 +29,9 @@ from sbc.sip.errors import LocalError
 from sbc.sip.message import Request, Response
 from sbc.sip.timers import Timer, Timers
 from sbc.sip.transaction import ClientTransaction, Key, ServerTransaction, Transaction
-from sbc.sip.transaction_messages import Nobody, ack_for, retransmission_timer, server_key
-from sbc.sip.transaction_tables import (
-    CLIENT,
-    INVITE_CLIENT,
-    INVITE_SERVER,
-    SERVER,
-    STARTS,
-    Action,
-    Input,
-    State,
-)
+from sbc.sip.transaction_machinery import Machinery
+from sbc.sip.transaction_messages import cancel_for, merge_key, server_key
+from sbc.sip.transaction_tables import Input, State
 
 __all__ = [
     "AckReceived",
@@ -57,10 +49,8 @@ __all__ = [
     "TransactionLayer",
 ]
 
-_NOBODY = Nobody()
-_RETRANSMISSION = (Timer.A, Timer.E, Timer.G)
-_GIVING_UP = (Timer.B, Timer.C, Timer.F, Timer.H)
-_TIMER_INPUTS = {timer: Input[f"TIMER_{timer.name}"] for timer in Timer if len(timer.value) == 1}
+_UNANSWERED = (State.CALLING, State.TRYING, State.PROCEEDING)
+_RETRY_AFTER_S = 5  # how long a peer that met our limit is asked to wait
 
 
 class TransactionLayer:
@@ -74,16 +64,20 @@ class TransactionLayer:
         tag: Callable[[], str],
         max_server_transactions: int = 50_000,
     ) -> None:
-        """``branch`` and ``tag`` give fresh, unguessable values; beyond the maximum new requests get 503."""
-        self._timers = timers
+        """`branch` and `tag` give fresh, unguessable values.
+
+        From `max_server_transactions` on new requests get 503 and raise no event; a quarter more is kept for requests inside
+        dialogs and CANCEL, so that calls can be ended under load.
+        """
         self._branch = branch
         self._tag = tag
         self._max_servers = max_server_transactions
         self._clients: dict[Key, ClientTransaction] = {}
         self._servers: dict[Key, ServerTransaction] = {}
         self._merges: dict[Key, ServerTransaction] = {}
-        self._heap: list[tuple[float, int, Transaction, Timer]] = []
-        self._order = count()
+        self._flows: dict[FlowLike, dict[Transaction, None]] = {}
+        self._machinery = Machinery(timers, self._forget)
+        self._step = self._machinery.step  # looked up once: it runs for every message
 
     def __len__(self) -> int:
         return len(self._clients) + len(self._servers)
@@ -91,14 +85,12 @@ class TransactionLayer:
     @property
     def waiting(self) -> int:
         """How many requests of ours have no final response yet."""
-        return sum(
-            txn.state in (State.CALLING, State.TRYING, State.PROCEEDING) for txn in self._clients.values()
-        )
+        return sum(txn.state in _UNANSWERED for txn in self._clients.values())
 
     # ---- messages in -----------------------------------------------------------------------------------------------
 
     def receive(self, message: Request | Response, flow: FlowLike, now: float) -> list[Effect]:
-        """Take a parsed message from ``flow``."""
+        """Take a parsed message from `flow`."""
         effects: list[Effect] = []
         if isinstance(message, Response):
             self._on_response(message, now, effects)
@@ -112,20 +104,22 @@ class TransactionLayer:
             effects.append(Anomaly(f"{response.status} for no transaction"))
             return
         status = response.status
-        if status < 200:
-            if not txn.provisional:
-                txn.provisional = True
-                if txn.cancelled and txn.state in (State.CALLING, State.PROCEEDING):
-                    self._send_cancel(txn, now, effects)
-            self._step(txn, Input.R1XX, now, effects, response)
-        else:
+        if status >= 200:
             self._step(txn, Input.R2XX if status < 300 else Input.R3XX_6XX, now, effects, response)
+            return
+        self._step(txn, Input.R1XX, now, effects, response)
+        if not txn.provisional:
+            txn.provisional = True
+            if txn.cancelled and txn.state is State.PROCEEDING:
+                self._send_cancel(txn, now, effects)
 
     def _on_request(self, request: Request, flow: FlowLike, now: float, effects: list[Effect]) -> None:
         method = request.method
         key = server_key(request)
         txn = self._servers.get(key)
         if txn is not None:
+            if txn.flow_lost and method != "ACK":
+                self._adopt(txn, flow)
             self._step(txn, Input.ACK if method == "ACK" else Input.REQUEST, now, effects, request)
         elif method == "ACK":
             effects.append(AckReceived(request, flow))
@@ -137,78 +131,100 @@ class TransactionLayer:
     def _on_new_request(
         self, request: Request, key: Key, flow: FlowLike, now: float, effects: list[Effect]
     ) -> None:
-        if len(self._servers) >= self._max_servers:
-            effects.append(Anomaly("server transactions exhausted"))
-            response = request.response(503, to_tag=self._tag(), headers=(("Retry-After", "5"),))
+        in_dialog = request.to.tag is not None
+        if self._is_full(in_dialog=in_dialog):
+            effects.append(Anomaly("overload: too many server transactions"))
+            headers = (("Retry-After", str(_RETRY_AFTER_S)),)
+            response = request.response(503, to_tag=self._tag(), headers=headers)
             effects.append(Send(flow, response.encode(), response))
             return
-        txn = self._new_server(request, key, flow)
-        if request.to.tag is None:
-            merge_key = (request.call_id, request.from_.tag or "", str(request.cseq.number), request.method)
-            if merge_key in self._merges:
-                self._servers[key] = txn
-                effects.append(Anomaly("merged request"))
-                effects.extend(self.respond(txn, request.response(482, to_tag=self._tag()), now))
-                return
-            txn.merge_key = merge_key
-            self._merges[merge_key] = txn
-        self._servers[key] = txn
-        if request.method == "INVITE":
+        txn = ServerTransaction(key, request, flow)
+        if not in_dialog and self._is_merged(txn):
+            txn.seen = False
+            self._hold(txn)
+            effects.append(Anomaly("merged request"))
+            self._step(txn, Input.SEND_3XX_6XX, now, effects, request.response(482, to_tag=self._tag()))
+            return
+        self._hold(txn)
+        if txn.is_invite:
             trying = request.response(100)
             txn.response, txn.data = trying, trying.encode()
             effects.append(Send(flow, txn.data, trying))
+        else:
+            self._machinery.start(txn, Timer.TRYING, now)
         effects.append(RequestReceived(txn, request, flow))
+
+    def _is_full(self, *, in_dialog: bool) -> bool:
+        limit = self._max_servers
+        return len(self._servers) >= (limit + limit // 4 if in_dialog else limit)
+
+    def _is_merged(self, txn: ServerTransaction) -> bool:
+        """Tell whether a request outside of dialogs is here already by another path (§8.2.2.2); else note it."""
+        key = merge_key(txn.request)
+        other = self._merges.get(key)
+        if other is not None and other.state is not State.CONFIRMED:
+            return True
+        txn.merge_key = key
+        self._merges[key] = txn
+        return False
 
     def _on_cancel(
         self, cancel: Request, key: Key, flow: FlowLike, now: float, effects: list[Effect]
     ) -> None:
         """Answer a CANCEL (§9.2) and tell the user of the INVITE, when that has no final response yet."""
-        txn = self._new_server(cancel, key, flow)
-        self._servers[key] = txn
         invite = self._servers.get((*key[:-1], "INVITE"))
         if invite is None:
-            effects.extend(self.respond(txn, cancel.response(481, to_tag=self._tag()), now))
-            return
-        tag = None if invite.response is None else invite.response.to.tag
-        effects.extend(self.respond(txn, cancel.response(200, to_tag=tag or self._tag()), now))
-        if invite.state is State.PROCEEDING:
+            response = cancel.response(481, to_tag=self._tag())
+        else:
+            tag = None if invite.response is None else invite.response.to.tag
+            response = cancel.response(200, to_tag=tag or self._tag())
+        if self._is_full(in_dialog=True):
+            effects.append(Send(flow, response.encode(), response))
+        else:
+            txn = ServerTransaction(key, cancel, flow)
+            txn.seen = False
+            self._hold(txn)
+            self._step(txn, Input.SEND_2XX if invite else Input.SEND_3XX_6XX, now, effects, response)
+        if invite is not None and invite.state is State.PROCEEDING:
             effects.append(CancelReceived(invite, cancel))
-
-    def _new_server(self, request: Request, key: Key, flow: FlowLike) -> ServerTransaction:
-        if request.method == "INVITE":
-            return ServerTransaction(key, INVITE_SERVER, State.PROCEEDING, request, flow, None)
-        return ServerTransaction(key, SERVER, State.TRYING, request, flow, None)
 
     # ---- what the user asks for ------------------------------------------------------------------------------------
 
     def send_request(
         self, request: Request, flow: FlowLike, now: float, *, sent_by: str, user: Any = None
     ) -> tuple[ClientTransaction, list[Effect]]:
-        """Start a client transaction: puts our Via on top (``sent_by`` is its host and port) and sends."""
-        if request.method == "ACK":
-            raise LocalError("an ACK starts no transaction")
+        """Start a client transaction: puts our Via on top (`sent_by` is its host and port) and sends.
+
+        Raises LocalError for ACK, which starts no transaction, and CANCEL, which `cancel` sends.
+        """
+        if request.method in ("ACK", "CANCEL"):
+            raise LocalError(f"{request.method} starts no transaction of its own")
         branch = self._branch()
         rport = ";rport" if flow.transport == "UDP" else ""
         request.headers.prepend("Via", f"SIP/2.0/{flow.transport} {sent_by};branch={branch}{rport}")
-        return self._start_client(request, branch, flow, now, user)
+        txn = ClientTransaction((branch, request.method), request, flow, user)
+        return txn, [self._start_client(txn, now)]
 
-    def _start_client(
-        self, request: Request, branch: str, flow: FlowLike, now: float, user: Any
-    ) -> tuple[ClientTransaction, list[Effect]]:
-        key = (branch, request.method)
-        invite = request.method == "INVITE"
-        table, state = (INVITE_CLIENT, State.CALLING) if invite else (CLIENT, State.TRYING)
-        txn = ClientTransaction(key, table, state, request, flow, user)
-        txn.data = request.encode()
-        self._clients[key] = txn
-        self._start(txn, Timer.A if invite else Timer.E, now)
-        self._start(txn, Timer.B if invite else Timer.F, now)
-        return txn, [Send(flow, txn.data, request)]
+    def _start_client(self, txn: ClientTransaction, now: float) -> Send:
+        txn.data = txn.request.encode()
+        self._hold(txn)
+        start = self._machinery.start
+        start(txn, Timer.A if txn.is_invite else Timer.E, now)
+        start(txn, Timer.B if txn.is_invite else Timer.F, now)
+        return Send(txn.flow, txn.data, txn.request)
 
     def respond(self, txn: ServerTransaction, response: Response, now: float) -> list[Effect]:
-        """Send a response on a server transaction; one that comes too late is reported and not sent."""
-        effects: list[Effect] = []
+        """Send a response on a server transaction.
+
+        One that comes too late is reported and not sent, and so is what RFC 4320 §4 forbids for requests that are not INVITE:
+        408, and 1xx other than 100. Such a transaction ends by itself when its client has given up.
+        """
         status = response.status
+        if txn.state is State.TERMINATED:
+            return [Anomaly(f"{txn!r} is over: {status} came too late")]
+        if not txn.is_invite and (status == 408 or 100 < status < 200):
+            return [Anomaly(f"{txn!r}: {status} withheld")]
+        effects: list[Effect] = []
         happening = Input.SEND_1XX if status < 200 else Input.SEND_2XX if status < 300 else Input.SEND_3XX_6XX
         self._step(txn, happening, now, effects, response)
         return effects
@@ -216,201 +232,98 @@ class TransactionLayer:
     def respond_until_acked(self, txn: ServerTransaction, response: Response, now: float) -> list[Effect]:
         """Send a 2xx to an INVITE and repeat it, on every transport, until `ack_received` (§13.3.1.4).
 
-        After 64·T1 without ACK an `AckTimeout` comes.
+        After 64·T1 without ACK an `AckTimeout` comes. Raises LocalError for anything but a 2xx to an INVITE.
         """
-        effects = self.respond(txn, response, now)
-        if txn.state is State.ACCEPTED:
-            txn.intervals = self._timers.t1
-            self._start(txn, Timer.RETRANSMIT_2XX, now)
-            self._start(txn, Timer.ACK_WAIT, now)
-        return effects
+        if not txn.is_invite or not 200 <= response.status < 300:
+            raise LocalError("only a 2xx to an INVITE is repeated until its ACK")
+        if txn.state is State.PROCEEDING:
+            # Before timer L, which is due in the same instant and must not swallow the AckTimeout
+            self._machinery.await_ack(txn, now)
+        return self.respond(txn, response, now)
 
     def ack_received(self, txn: ServerTransaction) -> None:
         """Stop repeating a 2xx."""
-        txn.timers.pop(Timer.RETRANSMIT_2XX, None)
-        txn.timers.pop(Timer.ACK_WAIT, None)
-        txn.release()
-        txn.response, txn.data = None, b""
+        self._machinery.acked(txn)
 
     def cancel(self, txn: ClientTransaction, now: float, reason: str | None = None) -> list[Effect]:
         """CANCEL an INVITE: at once when a 1xx came, else as soon as one comes (§9.1); nothing after a final response.
 
-        ``reason`` becomes a Reason header (RFC 3326). Without a final response within 64·T1 the INVITE fails.
+        `reason` becomes a Reason header (RFC 3326). Without a final response within 64·T1 the INVITE fails. Raises LocalError
+        for other requests, which cannot be cancelled.
         """
+        if not txn.is_invite:
+            raise LocalError("only an INVITE can be cancelled")
         effects: list[Effect] = []
-        if txn.cancelled or txn.state not in (State.CALLING, State.PROCEEDING):
-            return effects
-        txn.cancelled, txn.cancel_reason = True, reason
-        if txn.provisional:
-            self._send_cancel(txn, now, effects)
+        if not txn.cancelled and txn.state in _UNANSWERED:
+            txn.cancelled, txn.cancel_reason = True, reason
+            if txn.provisional:
+                self._send_cancel(txn, now, effects)
         return effects
 
-    def _send_cancel(self, txn: ClientTransaction, now: float, effects: list[Effect]) -> None:
-        invite = txn.request
-        headers = [("Via", invite.vias[0]), ("Max-Forwards", "70")]
-        headers += [("Route", route) for route in invite.headers.lines("Route")]
-        headers += [(name, invite.headers.first(name) or "") for name in ("From", "To", "Call-ID")]
-        headers.append(("CSeq", f"{invite.cseq.number} CANCEL"))
-        if txn.cancel_reason:
-            headers.append(("Reason", txn.cancel_reason))
-        cancel = Request("CANCEL", invite.uri, headers)
-        effects.extend(self._start_client(cancel, txn.key[0], txn.flow, now, _NOBODY)[1])
-        self._start(txn, Timer.C, now)
+    def _send_cancel(self, invite: ClientTransaction, now: float, effects: list[Effect]) -> None:
+        request = cancel_for(invite.request, invite.cancel_reason)
+        txn = ClientTransaction((invite.key[0], "CANCEL"), request, invite.flow, None)
+        txn.seen = False  # its answers tell the user nothing, the INVITE's final response does
+        effects.append(self._start_client(txn, now))
+        self._machinery.start(invite, Timer.C, now)
 
     def flow_failed(self, flow: FlowLike, now: float) -> list[Effect]:
-        """Tell every transaction that waits on ``flow`` that it failed."""
+        """Fail every request of ours that waits on `flow`; requests of the peer's wait for another connection."""
         effects: list[Effect] = []
-        waiting: list[Transaction] = [txn for txn in self._clients.values() if txn.flow is flow]
-        waiting += [txn for txn in self._servers.values() if txn.flow is flow]
-        for txn in waiting:
-            self._step(txn, Input.TRANSPORT_ERROR, now, effects, None)
+        for txn in self._flows.pop(flow, ()):
+            if isinstance(txn, ServerTransaction):
+                txn.flow_lost = True
+            self._step(txn, Input.TRANSPORT_ERROR, now, effects)
         return effects
 
     # ---- time ------------------------------------------------------------------------------------------------------
 
     def next_timer(self) -> float | None:
-        """Return when `handle_timers` is to be called next; ``None`` when nothing waits."""
-        heap = self._heap
-        while heap:
-            due, _, txn, timer = heap[0]
-            if txn.timers.get(timer) == due:
-                return due
-            heapq.heappop(heap)
-        return None
+        """Return when `handle_timers` is to be called next; `None` when nothing waits."""
+        return self._machinery.queue.next_due()
 
     def handle_timers(self, now: float) -> list[Effect]:
         """Let every timer that is due go off."""
         effects: list[Effect] = []
-        heap = self._heap
-        while heap and heap[0][0] <= now:
-            due, _, txn, timer = heapq.heappop(heap)
-            if txn.timers.get(timer) != due:
-                continue  # stopped or started anew since
-            del txn.timers[timer]
-            if timer is Timer.RETRANSMIT_2XX:
-                self._repeat_2xx(txn, now, effects)
-            elif timer is Timer.ACK_WAIT:
-                assert isinstance(txn, ServerTransaction)
-                effects.append(AckTimeout(txn))
-                txn.timers.pop(Timer.RETRANSMIT_2XX, None)
-            else:
-                self._step(txn, _TIMER_INPUTS[timer], now, effects, None)
+        pop_due, go_off = self._machinery.queue.pop_due, self._machinery.go_off
+        while (due := pop_due(now)) is not None:
+            go_off(*due, now, effects)
         return effects
 
-    def _repeat_2xx(self, txn: Transaction, now: float, effects: list[Effect]) -> None:
-        assert isinstance(txn, ServerTransaction) and txn.response is not None
-        effects.append(Send(txn.flow, txn.data, txn.response))
-        txn.intervals = min(2 * txn.intervals, self._timers.t2)
-        self._schedule(txn, Timer.RETRANSMIT_2XX, now + txn.intervals)
+    # ---- the tables of transactions --------------------------------------------------------------------------------
 
-    def _start(self, txn: Transaction, timer: Timer, now: float) -> float | None:
-        """Start a timer; returns its duration, ``None`` when it never runs on this transport."""
-        duration = self._timers.duration(timer, reliable=txn.flow.reliable)
-        if duration is not None:
-            if timer in _RETRANSMISSION:
-                txn.intervals = duration
-            if duration > 0:
-                self._schedule(txn, timer, now + duration)
-        return duration
+    def _hold(self, txn: ClientTransaction | ServerTransaction) -> None:
+        if isinstance(txn, ClientTransaction):
+            self._clients[txn.key] = txn
+        else:
+            self._servers[txn.key] = txn
+        self._index(txn)
 
-    def _schedule(self, txn: Transaction, timer: Timer, due: float) -> None:
-        txn.timers[timer] = due
-        heapq.heappush(self._heap, (due, next(self._order), txn, timer))
+    def _index(self, txn: Transaction) -> None:
+        on_flow = self._flows.get(txn.flow)
+        if on_flow is None:
+            on_flow = self._flows[txn.flow] = {}
+        on_flow[txn] = None
 
-    # ---- the machines ----------------------------------------------------------------------------------------------
-
-    def _step(
-        self,
-        txn: Transaction,
-        happening: Input,
-        now: float,
-        effects: list[Effect],
-        message: Request | Response | None,
-    ) -> None:
-        """Look up what happens, move on, and carry the actions out."""
-        if txn.state is State.TERMINATED:
-            return
-        decision = txn.table.get((txn.state, happening))
-        if (
-            decision is None
-        ):  # the tables are tested to be whole; were one not, a peer must not be able to stop the clock
-            effects.append(Anomaly(f"{txn!r} has no rule for {happening.value}"))
-            return
-        txn.state, actions = decision
-        for action in actions:
-            if action in STARTS:
-                if self._start(txn, STARTS[action], now) == 0:
-                    txn.state = State.TERMINATED  # a reliable transport has nothing to absorb
-            else:
-                self._do(action, txn, now, effects, message)
-        if txn.state is State.TERMINATED:
-            self._forget(txn, effects)
-
-    def _do(  # noqa: C901 - one branch for each action is the clearest form of a dispatch
-        self,
-        action: Action,
-        txn: Transaction,
-        now: float,
-        effects: list[Effect],
-        message: Request | Response | None,
-    ) -> None:
-        match action:
-            case Action.TO_USER:
-                if isinstance(txn, ClientTransaction):
-                    assert isinstance(message, Response)
-                    effects.append(ResponseReceived(txn, message))
-                else:
-                    assert isinstance(message, Request)
-                    effects.append(AckReceived(message, txn.flow))
-            case Action.SEND:
-                assert isinstance(txn, ServerTransaction) and isinstance(message, Response)
-                txn.response, txn.data = message, message.encode()
-                effects.append(Send(txn.flow, txn.data, message))
-                if txn.table is SERVER and message.status >= 200:
-                    txn.release()
-            case Action.RESEND:
-                if txn.data:
-                    last = txn.response if isinstance(txn, ServerTransaction) else txn.request
-                    assert last is not None
-                    effects.append(Send(txn.flow, txn.data, last))
-            case Action.ACK:
-                assert isinstance(message, Response)
-                ack = ack_for(txn.request, message)
-                effects.append(Send(txn.flow, ack.encode(), ack))
-            case Action.FAIL_TIMEOUT | Action.FAIL_TRANSPORT:
-                assert isinstance(txn, ClientTransaction)
-                effects.append(
-                    TransactionFailed(txn, "timeout" if action is Action.FAIL_TIMEOUT else "transport")
-                )
-            case Action.NO_ACK:
-                effects.append(Anomaly("final response never acknowledged"))
-            case Action.BACK_OFF:
-                txn.intervals *= 2
-                if txn.table is not INVITE_CLIENT:
-                    txn.intervals = min(txn.intervals, self._timers.t2)  # timer A alone doubles without end
-                self._schedule(txn, retransmission_timer(txn), now + txn.intervals)
-            case Action.SLOW_DOWN:
-                if not txn.flow.reliable:
-                    txn.intervals = self._timers.t2
-                    self._schedule(txn, Timer.E, now + txn.intervals)
-            case Action.STOP_RETRANSMISSION:
-                for timer in _RETRANSMISSION:
-                    txn.timers.pop(timer, None)
-            case Action.STOP_GIVING_UP:
-                for timer in _GIVING_UP:
-                    txn.timers.pop(timer, None)
-            case Action.REPORT:
-                effects.append(Anomaly(f"{txn!r} met something out of turn"))
+    def _adopt(self, txn: ServerTransaction, flow: FlowLike) -> None:
+        """Send responses where a repeat of the request came from, since its own connection is gone (§18.2.2)."""
+        txn.flow, txn.flow_lost = flow, False
+        self._index(txn)
 
     def _forget(self, txn: Transaction, effects: list[Effect]) -> None:
-        if Timer.ACK_WAIT in txn.timers and isinstance(txn, ServerTransaction):
-            effects.append(AckTimeout(txn))  # timer L runs out in the same instant, and must not swallow it
-        txn.timers.clear()
-        if isinstance(txn, ClientTransaction):
-            self._clients.pop(txn.key, None)
-            effects.append(TransactionEnded(txn))
-        elif isinstance(txn, ServerTransaction):
+        on_flow = self._flows.get(txn.flow)
+        if on_flow is not None:
+            on_flow.pop(txn, None)
+            if not on_flow:
+                del self._flows[txn.flow]
+        if isinstance(txn, ServerTransaction):
             self._servers.pop(txn.key, None)
-            if txn.merge_key is not None:
-                self._merges.pop(txn.merge_key, None)
-            effects.append(TransactionEnded(txn))
+            merged = txn.merge_key
+            if merged is not None and self._merges.get(merged) is txn:
+                del self._merges[merged]
+            if txn.seen:
+                effects.append(TransactionEnded(txn))
+        elif isinstance(txn, ClientTransaction):
+            self._clients.pop(txn.key, None)
+            if txn.seen:
+                effects.append(TransactionEnded(txn))

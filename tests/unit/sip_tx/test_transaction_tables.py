@@ -2,6 +2,7 @@
 
 import pytest
 
+from sbc.sip.errors import LocalError
 from sbc.sip.timers import Timer, Timers
 from sbc.sip.transaction_tables import (
     CLIENT,
@@ -9,6 +10,7 @@ from sbc.sip.transaction_tables import (
     INVITE_SERVER,
     SERVER,
     STARTS,
+    TIMER_INPUTS,
     Action,
     Input,
     State,
@@ -32,7 +34,7 @@ MACHINES: list[tuple[str, Table, set[Input], dict[State, set[Input]]]] = [
         INVITE_CLIENT,
         CLIENT_INPUTS,
         {
-            State.CALLING: {Input.TIMER_A, Input.TIMER_B, Input.TIMER_C},
+            State.CALLING: {Input.TIMER_A, Input.TIMER_B},
             State.PROCEEDING: {Input.TIMER_C},
             State.ACCEPTED: {Input.TIMER_M},
             State.COMPLETED: {Input.TIMER_D},
@@ -63,7 +65,11 @@ MACHINES: list[tuple[str, Table, set[Input], dict[State, set[Input]]]] = [
         "server",
         SERVER,
         SERVER_INPUTS,
-        {State.TRYING: set(), State.PROCEEDING: set(), State.COMPLETED: {Input.TIMER_J}},
+        {
+            State.TRYING: {Input.TIMER_TRYING},
+            State.PROCEEDING: {Input.TIMER_TRYING, Input.TIMER_EXPIRY},
+            State.COMPLETED: {Input.TIMER_J},
+        },
     ),
 ]
 
@@ -94,7 +100,7 @@ def test_a_timer_is_only_started_where_the_next_state_decides_it(table: Table) -
     for (state, happening), (after, actions) in table.items():
         for action in actions:
             if action in STARTS:
-                goes_off = Input[f"TIMER_{STARTS[action].name}"]
+                goes_off = TIMER_INPUTS[STARTS[action]]
                 assert (after, goes_off) in table, (
                     f"{state} on {happening} starts {STARTS[action]} for {after}"
                 )
@@ -128,3 +134,21 @@ def test_timers_of_udp() -> None:
     assert timers.duration(Timer.D, reliable=False) == 32.0
     assert timers.duration(Timer.J, reliable=False) == pytest.approx(6.4)
     assert timers.duration(Timer.K, reliable=False) == 1.0
+
+
+def test_a_1xx_leaves_timer_e_as_it_is() -> None:
+    """RFC 3261 §17.1.2.2: only when E goes off in Proceeding is it set to T2."""
+    assert CLIENT[State.TRYING, Input.R1XX] == (State.PROCEEDING, (Action.TO_USER,))
+
+
+def test_the_user_has_until_timer_e_would_be_t2_before_100_is_said() -> None:
+    """RFC 4320 §4.1: 0.5 + 1 + 2 seconds."""
+    assert Timers().duration(Timer.TRYING, reliable=True) == 3.5
+    assert Timers().duration(Timer.EXPIRY, reliable=True) == 32.0
+    assert Timers(t1=1.0, t2=1.0).patience == 1.0
+
+
+@pytest.mark.parametrize("values", [(0.0, 4.0, 5.0), (-1.0, 4.0, 5.0), (5.0, 4.0, 5.0), (0.5, 4.0, -1.0)])
+def test_timers_that_would_never_or_always_go_off_are_refused(values: tuple[float, float, float]) -> None:
+    with pytest.raises(LocalError):
+        Timers(*values)
