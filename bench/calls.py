@@ -1,8 +1,9 @@
 """CPU-milliseconds a call: Trunkline beside Kamailio, TLS on both sides, in interleaved rounds of one run.
 
-INVITE/100/180/200/ACK, half a second, BYE/200, with SDP and no media. Counted are user and system time of all processes of the server
-(Trunkline's relay included), less what it uses while idle. SIPp makes and takes the calls behind TLS bridges, whose time is not
-counted. Kamailio runs as a stateful proxy with dialogs, plain and with topology hiding (topoh). These machines are noisy:
+INVITE/100/180/200/ACK, half a second, BYE/200, with SDP and no media. Counted are user and system time of all processes of
+the server (Trunkline's relay included), less what it uses while idle. SIPp makes and takes the calls behind TLS bridges, whose time is not
+counted. Kamailio runs as a stateful proxy with dialogs, plain and with topology hiding by topoh (no state) and topos (state in SQLite, when
+kamailio-sqlite-modules is installed). These machines are noisy:
 only ratios within one run mean anything.
 """
 
@@ -10,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import re
 import shutil
+import sqlite3
 import statistics
 import sys
 import tempfile
@@ -26,6 +29,15 @@ HERE = Path(__file__).parent
 PARTIES = HERE.parent / "sipp-scenarios" / "parties"
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 TOPOH = 'loadmodule "topoh.so"\nmodparam("topoh", "mask_key", "bench")\nmodparam("topoh", "mask_ip", "192.0.2.99")'
+
+TOPOS = (
+    'loadmodule "db_sqlite.so"\nloadmodule "topos.so"\nmodparam("topos", "storage", "db")\n'
+    'modparam("topos", "db_url", "sqlite:///@FOLDER@/topos.db")'
+)
+TOPOS_TABLES = tuple(
+    Path("/usr/share/kamailio/db_sqlite", name) for name in ("standard-create.sql", "topos-create.sql")
+)
+HIDINGS = {"kamailio proxy": "", "kamailio topoh": TOPOH, "kamailio topos": TOPOS}
 
 
 @dataclass(frozen=True)
@@ -144,6 +156,13 @@ class Kamailio:
         for name, value in values.items():
             text = text.replace(f"@{name}@", value)
         (folder / "kamailio.cfg").write_text(text)
+        if hiding == TOPOS:
+            (folder / "topos.db").unlink(missing_ok=True)
+            with contextlib.closing(sqlite3.connect(folder / "topos.db")) as database:
+                for table in TOPOS_TABLES:
+                    if table.exists():
+                        database.executescript(table.read_text())
+                database.execute("PRAGMA journal_mode=WAL")
         certificate = (
             f"private_key = {folder}/sbc.key\ncertificate = {folder}/sbc.pem\nca_list = {folder}/ca.pem\n"
         )
@@ -184,6 +203,10 @@ async def bench(rates: list[int], seconds: int, rounds: int) -> list[Round]:
     servers = ["trunkline"]
     if shutil.which("kamailio"):
         servers += ["kamailio proxy", "kamailio topoh"]
+        if Path("/usr/lib/x86_64-linux-gnu/kamailio/modules/db_sqlite.so").exists():
+            servers.append("kamailio topos")
+        else:
+            print("no topos without kamailio-sqlite-modules: ratios are to topoh", file=sys.stderr)
     else:
         print(
             "kamailio is not installed (apt-get install kamailio kamailio-tls-modules): Trunkline alone",
@@ -209,7 +232,7 @@ async def bench(rates: list[int], seconds: int, rounds: int) -> list[Round]:
                         finally:
                             await stage.node.stop()
                     else:
-                        peer = Kamailio(stage, TOPOH if server.endswith("topoh") else "")
+                        peer = Kamailio(stage, HIDINGS[server])
                         pid = await peer.start()
                         try:
                             await stage.load(server, pid, stage.kamailio_port, rate, rate)
@@ -236,14 +259,14 @@ def report(results: list[Round]) -> None:
             mine = statistics.median(
                 one.per_call for one in results if one.server == server and one.rate == rate
             )
-            base = mine if server == "kamailio topoh" else base
+            base = mine if server in ("kamailio topoh", "kamailio topos") else base  # the last one there is
             cells.append((server, mine))
         print(
             f"{rate:>16}",
             *(f"{mine:10.2f} ({mine / base:4.2f})" if base else f"{mine:18.2f}" for _, mine in cells),
         )
     print(
-        "\nCPU-ms a call, all processes, idle subtracted; in brackets the ratio to Kamailio with topology hiding (topoh) in this run."
+        "\nCPU-ms a call, all processes, idle subtracted; in brackets the ratio to Kamailio with topology hiding\n(the right-most column) in this run."
     )
 
 

@@ -65,7 +65,7 @@ def invite(target: str = "2101", *headers: tuple[str, str]) -> Request:
 
 
 def test_a_call_to_somebody_is_accepted_with_targets_and_one_hop_less(settings) -> None:
-    made, trunks, admission = gate(settings, Limit(concurrent_calls=1))
+    made, trunks, _ = gate(settings, Limit(concurrent_calls=1))
     decision = made.decide(invite("2101", ("Max-Forwards", "10")), trunks["talkdesk"])
     assert isinstance(decision, Accepted)
     assert (decision.call.number, decision.call.max_forwards) == ("+14255550101", 9)
