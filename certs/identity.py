@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -16,13 +15,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from certs.errors import CertificateError
 
-_MALFORMED = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)  # what reading a hostile certificate may raise
 _EKU_NAMES = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
 
 
@@ -61,14 +53,7 @@ class Identity:
 
 
 def inspect(certificate: x509.Certificate) -> CertificateFacts:
-    """Read the facts of a certificate; raises CertificateError for one that is not well formed."""
-    try:
-        return _inspect(certificate)
-    except _MALFORMED as error:
-        raise CertificateError(f"the certificate is malformed: {error}") from None
-
-
-def _inspect(certificate: x509.Certificate) -> CertificateFacts:
+    """Read the facts of a certificate."""
     key = certificate.public_key()
     kind, bits = ("RSA", key.key_size) if isinstance(key, rsa.RSAPublicKey) else ("other", 0)
     if isinstance(key, ec.EllipticCurvePublicKey):
@@ -91,7 +76,7 @@ def _inspect(certificate: x509.Certificate) -> CertificateFacts:
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     try:
         found = certificate.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME).value
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, ValueError):
         common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         return tuple(str(attribute.value) for attribute in common)
     assert isinstance(found, x509.SubjectAlternativeName)
@@ -102,7 +87,7 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
 def _eku(certificate: x509.Certificate) -> tuple[str, ...]:
     try:
         found = certificate.extensions.get_extension_for_oid(ExtensionOID.EXTENDED_KEY_USAGE).value
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, ValueError):
         return ()
     assert isinstance(found, x509.ExtendedKeyUsage)
     return tuple(_EKU_NAMES.get(usage, usage.dotted_string) for usage in found)

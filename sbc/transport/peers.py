@@ -34,8 +34,6 @@ class PeerRule:
             return None
         if facts is None:
             return f"trunk {self.trunk} demands a certificate and none was shown"
-        if facts.eku and "clientAuth" not in facts.eku and not self.accept_server_auth_only:
-            return f"the certificate is made for servers only, and trunk {self.trunk} does not accept that"
         if self.accepted_sans and not covers(facts.names, self.accepted_sans):
             shown = ", ".join(facts.names[:5]) or "no name"
             return (

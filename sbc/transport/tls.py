@@ -1,16 +1,14 @@
 """TLS over memory buffers: bytes from the wire in, plaintext and bytes for the wire out; no socket.
 
-Whom the peer is wanted as is judged inside the handshake, so that a refusal reaches it as a TLS alert. The verify callback may overrule exactly one fault, a certificate made for servers only that is shown by a client, and only
+The verify callback may overrule exactly one fault, a certificate made for servers only that is shown by a client, and only
 when the caller allows it (RFC 5280 §4.2.1.12; Microsoft's certificates since 2026). Every other fault ends the handshake.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from OpenSSL import SSL, crypto
 
-from certs import CertificateError, CertificateFacts, inspect
+from certs import CertificateFacts, inspect
 
 _INVALID_PURPOSE = 26  # X509_V_ERR_INVALID_PURPOSE
 _FAULTS = {
@@ -23,10 +21,7 @@ _FAULTS = {
     21: "its chain cannot be verified (a missing intermediate)",
     26: "it is not made for this purpose (extended key usage)",
 }
-_READ = 16_384  # a TLS record holds no more (RFC 8446 §5.1)
-
-Judge = Callable[[CertificateFacts], str | None]
-"""Says of a certificate whose chain is good why it is not wanted here, or ``None``."""
+_READ = 65_536
 
 
 class TlsError(Exception):
@@ -36,15 +31,7 @@ class TlsError(Exception):
 class TlsEngine:
     """One TLS connection without a socket."""
 
-    __slots__ = (
-        "_accept_server_auth_only",
-        "_connection",
-        "_judge",
-        "_refusal",
-        "established",
-        "facts",
-        "fault",
-    )
+    __slots__ = ("_accept_server_auth_only", "_connection", "_fault", "established", "facts")
 
     def __init__(
         self,
@@ -53,13 +40,9 @@ class TlsEngine:
         server: bool,
         server_name: str | None = None,
         accept_server_auth_only: bool = False,
-        judge: Judge = lambda _facts: None,
     ) -> None:
         self._accept_server_auth_only = accept_server_auth_only
-        self._judge = judge
-        self._refusal = ""
-        self.fault = ""
-        """Why nothing more can be received, once that is so."""
+        self._fault = ""
         self.established = False
         self.facts: CertificateFacts | None = None
         """Facts of the peer's certificate once established; ``None`` when it showed none."""
@@ -77,27 +60,23 @@ class TlsEngine:
         self._handshake()
         return self.outgoing()
 
-    def receive(self, data: bytes) -> bytes:
-        """Take bytes from the wire and return the plaintext in them.
-
-        Never raises: what came before a fault or a goodbye is still given, and `fault` then says what ended it;
-        `outgoing` may hold an alert.
-        """
-        self._connection.bio_write(data)
+    def receive(self, data: bytes | memoryview) -> bytes:
+        """Take bytes from the wire and return the plaintext in them. Raises TlsError; `outgoing` may then hold an alert."""
+        self._connection.bio_write(bytes(data))
+        if not self.established:
+            self._handshake()
+            if not self.established:
+                return b""
         pieces: list[bytes] = []
         try:
-            if not self.established:
-                self._handshake()
-            while self.established:
+            while True:
                 pieces.append(self._connection.recv(_READ))
         except SSL.WantReadError:
             pass
         except SSL.ZeroReturnError:
-            self.fault = "closed by the peer"
+            raise TlsError("closed by the peer") from None
         except SSL.Error as error:
-            self.fault = self._words(error)
-        except TlsError as error:
-            self.fault = str(error)
+            raise TlsError(self._words(error)) from None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def send(self, data: bytes) -> bytes:
@@ -150,34 +129,31 @@ class TlsEngine:
         except SSL.Error as error:
             raise TlsError(self._words(error)) from None
         self.established = True
-        certificate = self._connection.get_peer_certificate()
-        self.facts = _facts(certificate) if certificate is not None else None
+        certificate = self._connection.get_peer_certificate(as_cryptography=True)
+        self.facts = inspect(certificate) if certificate is not None else None
 
-    def verify(self, certificate: crypto.X509, fault: int, depth: int, *, ok: bool) -> bool:
+    def judge(self, certificate: crypto.X509, fault: int, depth: int, *, ok: bool) -> bool:
         """Decide one step of the verification of the peer's chain."""
-        if ok and depth:
+        if ok:
             return True
         try:
-            facts = _facts(certificate)
-        except TlsError as error:
-            self._refusal = str(error)
+            facts = inspect(certificate.to_cryptography())
+        except ValueError:
+            self._fault = "the peer's certificate cannot be read"
             return False
-        if ok:
-            self._refusal = self._judge(facts) or ""
-            return not self._refusal
         if fault == _INVALID_PURPOSE and self._accept_server_auth_only and "serverAuth" in facts.eku:
             return True
         reason = _FAULTS.get(fault, f"verification error {fault}")
         if fault in (9, 10):
             reason += f" ({facts.not_before:%Y-%m-%d} to {facts.not_after:%Y-%m-%d})"
-        self._refusal = f"the peer's certificate {facts.subject} is refused: {reason}"
+        self._fault = f"the peer's certificate {facts.subject} is refused: {reason}"
         if depth:
-            self._refusal += f" (depth {depth} of its chain)"
+            self._fault += f" (depth {depth} of its chain)"
         return False
 
     def _words(self, error: SSL.Error) -> str:
-        if self._refusal and not self.established:
-            return self._refusal
+        if self._fault:
+            return self._fault
         if isinstance(error, SSL.SysCallError):
             return (
                 "connection cut in the middle of the handshake" if not self.established else "connection cut"
@@ -190,14 +166,7 @@ class TlsEngine:
 def verify(connection: SSL.Connection, certificate: crypto.X509, fault: int, depth: int, ok: int) -> bool:
     """Pass OpenSSL's question on to the engine of that connection (for `Context.set_verify`)."""
     engine = connection.get_app_data()
-    return isinstance(engine, TlsEngine) and engine.verify(certificate, fault, depth, ok=bool(ok))
-
-
-def _facts(certificate: crypto.X509) -> CertificateFacts:
-    try:
-        return inspect(certificate.to_cryptography())
-    except (CertificateError, ValueError):
-        raise TlsError("the peer's certificate cannot be read") from None
+    return isinstance(engine, TlsEngine) and engine.judge(certificate, fault, depth, ok=bool(ok))
 
 
 def chain_is_trusted(chain: list[crypto.X509], ca_file: str | None) -> bool:
